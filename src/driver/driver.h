@@ -1,0 +1,34 @@
+/* driver.h: the one loop: ask, propose, dispatch, record, tell.
+ *
+ * The proposal for trial k is made from the outcomes of trials 0..k-W, told in id order,
+ * where W (the window) is fixed in the job: the trace does not depend on ranks or timing.
+ * Everything durable goes through the store first; restart is replay. */
+#ifndef MICO_DRIVER_DRIVER_H
+#define MICO_DRIVER_DRIVER_H
+
+#include "core/err.h"
+#include "job/job.h"
+#include "search/search.h"
+#include "store/store.h"
+#include "wire/wire.h"
+
+#include <signal.h>
+
+typedef enum mico_progress { MICO_PROGRESS_AUTO, MICO_PROGRESS_ALWAYS, MICO_PROGRESS_NEVER } mico_progress;
+
+typedef struct mico_drive {
+    const mico_job *job;
+    const mico_problem *problem; /* [job->n_studies] */
+    size_t only_study;           /* SIZE_MAX: all */
+    mico_store *store;
+    mico_pool *pool;
+    mico_progress progress;
+    volatile sig_atomic_t *stop; /* set by a signal handler to the signal's number */
+    double started_s;            /* mico_now_s of program start (wall clock limit) */
+} mico_drive;
+
+/* Runs all (remaining) studies. MICO_OK: complete. MICO_EUNMET: a study found nothing
+ * feasible. MICO_ESTOPPED: asked to stop, resumable. */
+mico_status mico_driver_run(const mico_drive *drive, mico_err *err);
+
+#endif
