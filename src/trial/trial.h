@@ -173,6 +173,7 @@ typedef struct mico_trial {
     mico_scheme scheme;
     mico_outcome outcome;
     uint32_t worker, attempts;
+    uint64_t proposed_at, finished_at; /* journal sequence numbers; 0: not yet */
 } mico_trial;
 
 /* Index of the best trial: done, feasible, highest accuracy; ties by lower cost on the
