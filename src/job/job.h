@@ -14,6 +14,7 @@
 #define MICO_JOB_JOB_H
 
 #include "core/err.h"
+#include "core/pack.h"
 #include "core/text.h"
 
 #include <stdbool.h>
@@ -66,6 +67,14 @@ mico_status mico_job_load(mico_job **out, const char *path, const char *const *s
 mico_status mico_job_parse(mico_job **out, const char *text, size_t n, const char *name,
                            const char *const *sets, size_t n_sets, mico_str *errors);
 void mico_job_free(mico_job *job);
+
+/* What a worker needs of a study: its text, the job's path (for relative paths) and the
+ * calibration (NULL and 0 while there is none). get parses the text again, so driver and
+ * workers cannot disagree; calib points into the reader's bytes. */
+void mico_study_put(mico_writer *w, const mico_study *study, const char *job_path,
+                    const uint8_t *calib, size_t calib_bytes);
+mico_status mico_study_get(mico_reader *r, mico_job **out, const uint8_t **calib,
+                           size_t *calib_bytes, mico_err *err);
 
 /* Table of all keys for --list keys: section.key, type, default, help. */
 void mico_job_list_keys(mico_str *out);
