@@ -101,7 +101,8 @@ typedef struct mico_format {
 } mico_format;
 
 /* y = clamp(floor(acc * mult / 2^shift + 1/2), lo, hi); code = base + step * y.
- * 0 <= mult < 2^22, 1 <= shift <= 45. step is 2 for 1-bit signed (codes -1, +1). */
+ * 0 <= mult < 2^22, 1 <= shift <= 45. 1-bit signed: y is 0 or 1 and step 2, for the codes
+ * of -1 and +1. Operations that keep the format carry the format's own lo and hi. */
 typedef struct mico_epilogue {
     int32_t lo, hi, base, step;
 } mico_epilogue;
@@ -149,13 +150,15 @@ typedef struct mico_op {
     size_t n_in, in[MICO_MAX_INPUTS], out; /* plan tensors */
     const mico_qweights *weights;          /* conv, linear */
     const int32_t *bias;                   /* conv, linear: [c_out] at scale s_x*s_w */
-    const int32_t *mult;                   /* conv, linear: [c_out]; add: [2]; concat: [n_in];
+    const int32_t *mult;                   /* conv, linear: [c_out], NULL where the logits
+                                              are the accumulators; add: [2]; concat: [n_in];
                                               avgpool: [kh*kw + 1] by count; requant: [1] */
     const uint8_t *shift;                  /* as mult; add: [1] */
     mico_epilogue epilogue;                /* all that requantise; clamp: lo, hi */
     int64_t acc_bound;                     /* proven bound of |accumulator| */
     /* input: code of raw value v of channel c is lut[c*256 + v] (u8; s8: v+128); for float
-     * images x = raw*mul[c] + add[c] is quantised by mico_act_quantize in double */
+     * images x = raw*mul[c] + add[c] is quantised by mico_act_quantize in double. Each
+     * element of an input that is not {c,h,w} is a channel. */
     const uint8_t *lut_u8, *lut_s8;
     const float *mul, *add; /* [channels] */
 } mico_op;
@@ -164,7 +167,7 @@ typedef struct mico_plan_tensor {
     mico_shape shape; /* rank 1 {n}, or 3 {c,h,w} stored [h][w][c] */
     mico_format format;
     size_t bytes;     /* per image: elements, times 4 for int32 logits */
-    size_t zero;      /* 128 or 0 */
+    size_t zero;      /* 128 signed, 0 unsigned and int32 */
 } mico_plan_tensor;
 
 typedef struct mico_plan {
@@ -195,7 +198,8 @@ void mico_plan_free(mico_plan *plan);
 const char *mico_op_text(mico_op_kind kind);
 
 /* The normalised multiplier of a positive ratio: mult/2^shift ~ ratio with mult in
- * [2^(bits-1), 2^bits) where the shift's range [1, 45] allows. MICO_ESCHEME above 2^20. */
+ * [2^(bits-1), 2^bits) where the shift's range [1, 45] allows. MICO_ESCHEME above
+ * 2^(bits-2). Convolutions and linear layers use 22 bits, all others 20. */
 mico_status mico_multiplier(double ratio, unsigned bits, int32_t *mult, uint8_t *shift,
                             mico_err *err);
 
