@@ -1,0 +1,100 @@
+/* kernels_internal.h: what the files of this folder share: entries, values, scratch. */
+#ifndef MICO_KERNELS_INTERNAL_H
+#define MICO_KERNELS_INTERNAL_H
+
+#include "kernels/kernels.h"
+
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define MICO_KERNELS_X86 1
+/* The build never passes -march: one program runs everywhere and asks the CPU first. */
+#define MICO_AVX512                                                                    \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")))
+#else
+#define MICO_KERNELS_X86 0
+#endif
+
+/* Portable entries (ref_*.c): the specification. */
+extern const mico_kernel mico_kernel_conv_c, mico_kernel_linear_c, mico_kernel_add_c,
+    mico_kernel_concat_c, mico_kernel_maxpool_c, mico_kernel_avgpool_c,
+    mico_kernel_clamp_c, mico_kernel_requant_c, mico_kernel_flatten_c,
+    mico_kernel_reshape_c, mico_kernel_pad_c, mico_kernel_slice_c,
+    mico_kernel_transpose_c;
+
+#if MICO_KERNELS_X86
+extern const mico_kernel mico_kernel_conv_direct_avx512vnni,
+    mico_kernel_conv_depthwise_avx512vnni, mico_kernel_linear_avx512vnni,
+    mico_kernel_add_avx512vnni, mico_kernel_concat_avx512vnni,
+    mico_kernel_maxpool_avx512vnni, mico_kernel_avgpool_avx512vnni,
+    mico_kernel_clamp_avx512vnni, mico_kernel_requant_avx512vnni;
+#endif
+
+/* ---- values -------------------------------------------------------------------- */
+
+static inline const mico_plan_tensor *mico_op_input(const mico_plan *plan,
+                                                    const mico_op *op, size_t i)
+{
+    return &plan->tensor[op->in[i]];
+}
+
+static inline const mico_plan_tensor *mico_op_output(const mico_plan *plan,
+                                                     const mico_op *op)
+{
+    return &plan->tensor[op->out];
+}
+
+/* Bytes of one stored value. */
+static inline size_t mico_value_bytes(const mico_plan_tensor *t)
+{
+    return t->format.width == 32 ? 4 : 1;
+}
+
+/* q of stored value i. */
+static inline int32_t mico_value_get(const mico_plan_tensor *t, const uint8_t *data,
+                                     size_t i)
+{
+    int32_t q;
+
+    if (t->format.width != 32)
+        return (int32_t)data[i] - (int32_t)t->zero;
+    memcpy(&q, data + 4 * i, sizeof q);
+    return q;
+}
+
+/* Clamps y and stores it as value i: code = base + step*y, or y itself in 32 bits. */
+static inline void mico_value_put(const mico_plan_tensor *t, const mico_epilogue *e,
+                                  int64_t y, uint8_t *data, size_t i)
+{
+    int32_t q = (int32_t)(y < e->lo ? e->lo : y > e->hi ? e->hi : y);
+
+    if (t->format.width != 32)
+        data[i] = (uint8_t)(e->base + e->step * q);
+    else
+        memcpy(data + 4 * i, &q, sizeof q);
+}
+
+static inline size_t mico_round_up(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+/* Channels, height, width of a spatial tensor; a plain array is all channels. */
+typedef struct mico_extent {
+    size_t c, h, w;
+} mico_extent;
+
+static inline mico_extent mico_extent_of(const mico_plan_tensor *t)
+{
+    mico_extent e = {t->shape.dim[0], 1, 1};
+
+    if (t->shape.rank == 3) {
+        e.h = t->shape.dim[1];
+        e.w = t->shape.dim[2];
+    } else if (t->shape.rank == 2) {
+        e.c *= t->shape.dim[1];
+    }
+    return e;
+}
+
+#endif
