@@ -1,10 +1,10 @@
 /* store.h: what a run has found, kept: an append-only journal and its HDF5 view.
  *
- * The journal (RESULTS.journal beside RESULTS.h5) is the truth: one writer, one write(2)
- * a record, CRC-32 on each; a torn tail is cut when it is opened again. A proposal is
- * recorded before it is sent, a result before the searcher sees it. The HDF5 file is a
- * view for people and their tools: opened, extended and closed at each flush, and rebuilt
- * from the journal whenever it is missing or damaged. docs/FORMAT.md has both layouts.
+ * The journal (RESULTS.journal beside RESULTS.h5) is the truth: one writer, one
+ * write(2) a record, CRC-32 on each; a torn tail is cut when it is opened again. A
+ * proposal is recorded before it is sent, a result before the searcher sees it. The
+ * HDF5 file is a view for people and their tools, replaced as a whole at each flush, so
+ * that no reader and no kill ever meets half of it. docs/FORMAT.md has both layouts.
  *
  *     rc = mico_store_open(&store, "results/x.h5", &about, MICO_STORE_AUTO, &err);
  *     run = mico_store_run(store);          what earlier starts left behind
@@ -29,37 +29,38 @@ typedef struct mico_check {
     char name[MICO_NAME_SIZE]; /* "fp32", "w8a8", "best", "front" */
     mico_mode mode;
     mico_split_name split;
-    uint64_t trial; /* the search trial it repeats, or MICO_NO_TRIAL */
+    uint64_t trial;     /* the search trial it repeats, or MICO_NO_TRIAL */
     mico_scheme scheme; /* n_layers = 0 for fp32 */
     mico_outcome outcome;
 } mico_check;
 
 typedef struct mico_study_run {
     char name[MICO_NAME_SIZE];
-    uint64_t key;       /* of the study, network and data: same key, same numbers */
-    char *canonical;    /* the study's job text */
-    char *searcher;     /* method */
-    mico_problem problem; /* layers, space, metrics, constraints (owned copy) */
-    char *layer_kind;   /* n_layers * MICO_NAME_SIZE characters: kind texts */
+    uint64_t key;          /* of the study, network and data: same key, same numbers */
+    char *canonical;       /* the study's job text */
+    char *searcher;        /* method */
+    mico_problem problem;  /* layers, space, metrics, constraints (owned copy) */
+    char *layer_kind;      /* n_layers * MICO_NAME_SIZE characters: kind texts */
     double *layer_weights; /* [n_layers] */
-    uint8_t *calib;     /* packed calibration, NULL until known */
+    uint8_t *calib;        /* packed calibration, NULL until known */
     size_t calib_bytes;
     size_t n_trials, trial_capacity;
-    mico_trial *trial;  /* by id */
+    mico_trial *trial; /* by id */
     size_t n_checks;
     mico_check *check;
-    bool complete;      /* search and checks are done */
-    uint64_t digest;    /* valid when complete */
+    bool complete;   /* search and checks are done */
+    uint64_t digest; /* valid when complete */
 } mico_study_run;
 
 typedef struct mico_start { /* one (re)start of the program */
-    char when[32], host[64], version[128], argv[1024], libraries[256], environment[1024];
+    char when[32], host[64], version[128], argv[1024], libraries[256],
+        environment[1024];
     uint32_t ranks;
     char ended[64]; /* "complete", "stopped: SIGUSR1", "" (killed) */
 } mico_start;
 
 typedef struct mico_run {
-    char *job_text;   /* canonical */
+    char *job_text; /* canonical */
     char job_path[4096];
     uint64_t job_hash;
     uint64_t net_hash, data_hash;
@@ -76,11 +77,15 @@ typedef struct mico_about {
     uint64_t job_hash, net_hash, data_hash;
     const char *net_path, *data_path;
     size_t n_studies;
-    const mico_study_run *study; /* name, key, canonical, searcher, problem, layer_* set */
+    const mico_study_run *study; /* set: name to searcher, problem, layer_* */
     mico_start start;
 } mico_about;
 
-typedef enum mico_store_how { MICO_STORE_AUTO, MICO_STORE_FRESH, MICO_STORE_RESUME } mico_store_how;
+typedef enum mico_store_how {
+    MICO_STORE_AUTO,
+    MICO_STORE_FRESH,
+    MICO_STORE_RESUME
+} mico_store_how;
 
 typedef struct mico_store mico_store;
 
