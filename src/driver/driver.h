@@ -14,21 +14,27 @@
 
 #include <signal.h>
 
-typedef enum mico_progress { MICO_PROGRESS_AUTO, MICO_PROGRESS_ALWAYS, MICO_PROGRESS_NEVER } mico_progress;
+typedef enum mico_progress {
+    MICO_PROGRESS_AUTO,
+    MICO_PROGRESS_ALWAYS,
+    MICO_PROGRESS_NEVER
+} mico_progress;
+
+#define MICO_ALL_STUDIES SIZE_MAX
 
 typedef struct mico_drive {
     const mico_job *job;
-    const mico_problem *problem; /* [job->n_studies] */
-    size_t only_study;           /* SIZE_MAX: all */
-    mico_store *store;
+    size_t only_study; /* index, or MICO_ALL_STUDIES */
+    mico_store *store; /* its run holds the studies' problems */
     mico_pool *pool;
     mico_progress progress;
     volatile sig_atomic_t *stop; /* set by a signal handler to the signal's number */
-    double started_s;            /* mico_now_s of program start (wall clock limit) */
+    double started_s;            /* mico_now_s at program start (wall clock limit) */
 } mico_drive;
 
 /* Runs all (remaining) studies. MICO_OK: complete. MICO_EUNMET: a study found nothing
- * feasible. MICO_ESTOPPED: asked to stop, resumable. */
+ * feasible or failed too often. MICO_ESTOPPED: asked to stop, resumable; the text says by
+ * what. */
 mico_status mico_driver_run(const mico_drive *drive, mico_err *err);
 
 #endif

@@ -1,11 +1,37 @@
 /* worker.h: what an evaluator process does with a study and its tasks.
  *
- * The load blob is made by the driver with mico_worker_blob; the service builds network,
- * data and evaluator from it and answers tasks with them. */
+ * A *world* is a study made real: network with its preprocessing, data, splits. Rank 0
+ * opens one to check a job before anything starts; every evaluator opens its own from the
+ * driver's blob (mico_study_put) and answers tasks with it. */
 #ifndef MICO_WORKER_WORKER_H
 #define MICO_WORKER_WORKER_H
 
+#include "data/data.h"
+#include "job/job.h"
+#include "net/net.h"
+#include "plan/plan.h"
 #include "wire/wire.h"
+
+typedef struct mico_world {
+    mico_net *net;
+    mico_dataset *data;
+    mico_splits splits;
+    mico_quant quant;
+} mico_world;
+
+/* Loads and checks everything the study names. */
+mico_status mico_world_open(mico_world *world, const mico_study *study, mico_err *err);
+void mico_world_close(mico_world *world);
+
+/* Sets preprocessing from texts such as "0.0039" or "0.017,0.0175,0.0174" (both empty:
+ * leaves the network's own). */
+mico_status mico_world_preprocess(mico_net *net, const char *mul, const char *add,
+                                  mico_err *err);
+
+/* Quantisation options from the words of the job keys. */
+mico_status mico_world_quant(mico_quant *quant, const char *granularity,
+                             const char *weight_scale, const char *act_range,
+                             const char *act_codes, double percentile, mico_err *err);
 
 extern const mico_service mico_worker_service;
 

@@ -1,0 +1,32 @@
+/* common.h: what both programs share. */
+#ifndef MICO_CLI_COMMON_H
+#define MICO_CLI_COMMON_H
+
+#include "core/err.h"
+#include "core/text.h"
+#include "job/job.h"
+#include "net/net.h"
+#include "store/store.h"
+#include "trial/trial.h"
+
+#include <jansson.h>
+
+/* "mico-sweep 0.1.0 (git abc)" and, one a line, the libraries it runs with. */
+void mico_version_text(const char *program, mico_str *out);
+void mico_libraries_text(mico_str *out); /* "HDF5 1.10.8, GSL 2.7.1, ..." */
+
+/* Quiets what libraries print or abort by themselves; once, at the start of main. */
+void mico_tame_libraries(void);
+
+/* Prints "program: text" for a failed status; returns its exit code. */
+int mico_exit_with(const char *program, mico_status rc, const mico_err *err);
+
+/* Prints an object on stdout, compact, with a newline; takes it. */
+void mico_json_print(json_t *object);
+
+/* Space, metrics, limits and features of a study over its network. Limits relative to a
+ * scheme become absolute here. */
+mico_status mico_problem_make(mico_problem *out, const mico_study *study,
+                              const mico_net *net, mico_err *err);
+
+#endif

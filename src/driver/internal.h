@@ -1,0 +1,50 @@
+/* internal.h: what the driver's files share. */
+#ifndef MICO_DRIVER_INTERNAL_H
+#define MICO_DRIVER_INTERNAL_H
+
+#include "driver/driver.h"
+
+/* Where a study stands; the loop keeps it, progress shows it. */
+typedef struct mico_loop {
+    const mico_drive *drive;
+    size_t study;               /* index in job and store */
+    const mico_study *ask;      /* the job's study */
+    const mico_study_run *run;  /* what the store knows; grows as we record */
+    mico_searcher *searcher;
+    uint64_t n_told, n_distinct, n_failed_told, failures_in_a_row, dups_in_a_row;
+    bool exhausted;             /* the searcher has nothing more to propose */
+    uint64_t *waiting;          /* trial ids to dispatch, a queue in id order */
+    size_t n_waiting, waiting_capacity;
+    size_t n_flying;
+    uint32_t *attempts;         /* failed attempts by trial id */
+    size_t attempts_capacity;
+    int lost_in_a_row;          /* answers without an evaluation */
+    double last_flush_s, last_line_s, start_s;
+    uint64_t done_at_start, last_percent;
+    struct mico_seen *seen;     /* scheme -> first trial */
+    size_t n_seen, seen_capacity;
+    size_t best;                /* of run->trial, or SIZE_MAX */
+    bool drew_line;
+} mico_loop;
+
+/* order = arrival: outcomes are told as they come, proposals made as workers come free. */
+bool mico_loop_arrival(const mico_loop *loop);
+
+/* True once a signal or the wall clock says stop; err says which. */
+bool mico_loop_stopping(const mico_loop *loop, mico_err *err);
+
+/* Periodic work between replies: flush of the view when due, progress. */
+mico_status mico_loop_housekeeping(mico_loop *loop, bool force, mico_err *err);
+
+/* Dispatches checks that have no outcome yet and waits for them. */
+mico_status mico_run_checks(mico_loop *loop, const mico_check *checks, size_t n,
+                            mico_err *err);
+
+/* Loads the study into the pool, with its calibration (made and recorded if unknown). */
+mico_status mico_loop_calibrate(mico_loop *loop, mico_err *err);
+
+/* Draws or prints where the study stands. */
+void mico_progress_show(mico_loop *loop, bool force);
+void mico_progress_end(mico_loop *loop);
+
+#endif
