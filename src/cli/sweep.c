@@ -282,6 +282,15 @@ static mico_status run_driver(program *p, mico_zygote *zygote, int argc, char **
     return rc;
 }
 
+/* Where a rank was lost, MPI cannot be finalized: the job is ended with our code. */
+static int leave_mpi(int code)
+{
+    fflush(NULL);
+    if (!mico_mpi_end())
+        mico_mpi_abort(code);
+    return code;
+}
+
 static int run_worker(mico_zygote *zygote, int argc, char **argv)
 {
     int rank, n_ranks;
@@ -296,8 +305,7 @@ static int run_worker(mico_zygote *zygote, int argc, char **argv)
         rc = mico_mpi_serve(zygote, &err);
     if (rc != MICO_OK)
         mico_log(MICO_LOG_ERROR, "%s", err.text);
-    mico_mpi_end();
-    return mico_status_exit(rc);
+    return leave_mpi(mico_status_exit(rc));
 }
 
 int main(int argc, char **argv)
@@ -331,9 +339,5 @@ int main(int argc, char **argv)
     }
     code = mico_exit_with(PROGRAM, rc, &err);
     mico_setup_free(&p.setup);
-    if (p.pool != NULL && n_ranks > 0) {
-        fflush(NULL);
-        mico_mpi_end();
-    }
-    return code;
+    return p.pool != NULL && n_ranks > 0 ? leave_mpi(code) : code;
 }
