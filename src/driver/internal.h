@@ -19,7 +19,7 @@ typedef struct mico_loop {
     uint32_t *attempts;         /* failed attempts by trial id */
     size_t attempts_capacity;
     int lost_in_a_row;          /* answers without an evaluation */
-    double last_flush_s, last_line_s, start_s;
+    double last_flush_s, flush_took_s, last_line_s, start_s;
     uint64_t done_at_start, last_percent;
     struct mico_seen *seen;     /* scheme -> first trial */
     size_t n_seen, seen_capacity;

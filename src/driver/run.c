@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,9 +42,12 @@ mico_status mico_loop_housekeeping(mico_loop *loop, bool force, mico_err *err)
     mico_status rc = MICO_OK;
 
     mico_progress_show(loop, force);
-    if (force || now_s - loop->last_flush_s > loop->ask->run_flush_s) {
+    /* a large view takes long to write: at most a twentieth of the time goes into it */
+    if (force || now_s - loop->last_flush_s >
+                     fmax(loop->ask->run_flush_s, 20 * loop->flush_took_s)) {
         rc = mico_store_flush(loop->drive->store, err);
         loop->last_flush_s = mico_now_s();
+        loop->flush_took_s = loop->last_flush_s - now_s;
     }
     return rc;
 }

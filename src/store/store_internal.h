@@ -13,6 +13,7 @@
 #define MICO_STORE_MAX_TEXT    ((size_t)16 << 20)
 #define MICO_STORE_MAX_CALIB   ((size_t)256 << 20)
 #define MICO_STORE_MAX_JOURNAL ((size_t)4 << 30)
+#define MICO_STORE_MAX_H5      ((size_t)4 << 30)
 
 /* ---- records (record.c, apply.c) ------------------------------------------------ */
 
@@ -118,6 +119,11 @@ void mico_journal_close(mico_journal *journal);
 /* ---- the HDF5 view (view.c) ----------------------------------------------------- */
 
 #define MICO_H5_FORMAT 1
+
+/* Behind the HDF5 file's own end, where HDF5 does not look: XXH64 of all before it. A
+ * program that opens the file for writing cuts it off. */
+#define MICO_SEAL_MAGIC "MICOSEAL"
+#define MICO_SEAL_BYTES ((size_t)16)
 
 typedef struct mico_view mico_view;
 

@@ -6,6 +6,7 @@
 #include "store/store_internal.h"
 
 #include "core/file.h"
+#include "core/hash.h"
 #include "core/mem.h"
 
 #include <inttypes.h>
@@ -463,22 +464,26 @@ static hid_t file_in_memory(mico_h5 *h)
     return file;
 }
 
-/* The file's bytes; free() them. */
-static void *image_of(mico_h5 *h, hid_t file, size_t *n)
+/* The file's bytes, sealed. */
+static mico_writer image_of(mico_h5 *h, hid_t file)
 {
     ssize_t bytes = 0;
-    void *image = NULL;
+    mico_writer w = {0};
 
     if (mico_h5_ok(h) && (H5Fflush(file, H5F_SCOPE_GLOBAL) < 0 ||
                           (bytes = H5Fget_file_image(file, NULL, 0)) <= 0))
         mico_h5_fail(h, "cannot finish the file");
     if (!mico_h5_ok(h))
-        return NULL;
-    image = malloc((size_t)bytes);
-    if (image == NULL || H5Fget_file_image(file, image, (size_t)bytes) != bytes)
+        return w;
+    w.len = (size_t)bytes;
+    w.capacity = w.len + MICO_SEAL_BYTES;
+    w.bytes = mico_xcalloc(w.capacity, 1);
+    if (H5Fget_file_image(file, w.bytes, w.len) != bytes)
         mico_h5_fail(h, "cannot copy the file");
-    *n = (size_t)bytes;
-    return image;
+    memcpy(w.bytes + w.len, MICO_SEAL_MAGIC, 8);
+    w.len += 8;
+    mico_put_u64(&w, mico_hash(w.bytes, (size_t)bytes, 0));
+    return w;
 }
 
 static void drop_file(mico_view *view)
@@ -512,8 +517,7 @@ void mico_view_free(mico_view *view)
 
 mico_status mico_view_flush(mico_view *view, const mico_run *run, mico_err *err)
 {
-    void *image;
-    size_t n = 0;
+    mico_writer image;
     hid_t studies;
     bool complete = true;
     mico_status rc;
@@ -533,12 +537,12 @@ mico_status mico_view_flush(mico_view *view, const mico_run *run, mico_err *err)
     write_starts(&h, view, run);
     mico_h5_attr_int(&h, view->file, ".", "complete", complete);
     mico_h5_attr_hex(&h, view->file, ".", "digest", mico_run_digest(run));
-    image = image_of(&h, view->file, &n);
+    image = image_of(&h, view->file);
     rc = mico_h5_end(&h);
     if (rc != MICO_OK)
         drop_file(view); /* whatever it holds now; the next flush makes a new one */
-    else if (mico_file_write(view->path, image, n, err) != MICO_OK)
+    else if (mico_file_write(view->path, image.bytes, image.len, err) != MICO_OK)
         rc = mico_recast(err, MICO_ESTORE, "results file");
-    free(image);
+    mico_writer_free(&image);
     return rc;
 }
