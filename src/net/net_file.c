@@ -2,11 +2,11 @@
  */
 #include "net/net_file.h"
 
-#include "core/hash.h"
+#include "core/file.h"
 #include "core/pack.h"
+#include "core/seal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <hdf5.h>
 #include <jansson.h>
 #include <math.h>
@@ -259,36 +259,18 @@ static bool write_file(const mico_net *net, const char *text, const char *path)
     return ok;
 }
 
-/* Appends the trailer and has the file on the disk before it takes the other's place.
- */
-static bool seal_file(const char *path)
-{
-    mico_writer w = {0};
-    uint64_t sum;
-    bool ok;
-    int fd;
-
-    if (mico_hash_file(&sum, path, NULL) != MICO_OK)
-        return false;
-    for (const char *c = NET_FILE_MARK; *c != '\0'; c++)
-        mico_put_u8(&w, (uint8_t)*c);
-    mico_put_u64(&w, sum);
-    fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-    ok = fd >= 0 && write(fd, w.bytes, w.len) == (ssize_t)w.len && fsync(fd) == 0;
-    if (fd >= 0 && close(fd) != 0)
-        ok = false;
-    mico_writer_free(&w);
-    return ok;
-}
-
+/* HDF5 makes a file of its own (the images that it makes in memory, in this format, have a
+ * wrong checksum); its bytes are sealed and take the place of path in one step. */
 mico_status mico_net_save(const mico_net *net, const char *path, mico_err *err)
 {
-    char temporary[4096];
+    char draft[4096];
     char *text;
+    mico_writer file = {0};
     bool ok = false;
+    mico_status rc;
 
-    if ((size_t)snprintf(temporary, sizeof temporary, "%s.tmp%ld", path,
-                         (long)getpid()) >= sizeof temporary)
+    if ((size_t)snprintf(draft, sizeof draft, "%s.draft%ld", path, (long)getpid()) >=
+        sizeof draft)
         return mico_fail(err, MICO_EIO, "%s: path is too long", path);
     text = graph_text(net);
     if (text == NULL)
@@ -297,14 +279,21 @@ mico_status mico_net_save(const mico_net *net, const char *path, mico_err *err)
     errno = 0;
     H5E_BEGIN_TRY
     {
-        ok = write_file(net, text, temporary);
+        ok = write_file(net, text, draft);
     }
     H5E_END_TRY
     free(text);
-    if (ok && seal_file(temporary) && rename(temporary, path) == 0)
-        return MICO_OK;
-    mico_fail(err, MICO_EIO, "%s: cannot write: %s", path,
-              errno != 0 ? strerror(errno) : "HDF5 failed");
-    unlink(temporary);
-    return MICO_EIO;
+    if (!ok)
+        rc = mico_fail(err, MICO_EIO, "%s: cannot write: %s", path,
+                       errno != 0 ? strerror(errno) : "HDF5 failed");
+    else
+        rc = mico_file_read(&file.bytes, &file.len, draft, MICO_NET_LIMIT_BYTES, err);
+    unlink(draft);
+    if (rc == MICO_OK) {
+        file.capacity = file.len;
+        mico_seal_put(&file);
+        rc = mico_file_write(path, file.bytes, file.len, err);
+    }
+    mico_writer_free(&file);
+    return rc;
 }

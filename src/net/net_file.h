@@ -15,9 +15,4 @@
 mico_status mico_net_parse_graph(mico_net **out, bool **has_bias, const char *text,
                                  mico_err *err);
 
-/* The last bytes of the file, which HDF5 does not see: a mark and XXH64 of all before
- * it, little-endian. Damage is found before HDF5 looks at it: 1.10 copes badly. */
-#define NET_FILE_MARK          "mico-sum"
-#define NET_FILE_TRAILER_BYTES ((size_t)16)
-
 #endif

@@ -2,8 +2,7 @@
 #include "net/net_file.h"
 
 #include "core/file.h"
-#include "core/hash.h"
-#include "core/pack.h"
+#include "core/seal.h"
 
 #include <hdf5.h>
 #include <stdio.h>
@@ -286,18 +285,6 @@ static bool starts_as_hdf5(const uint8_t *bytes, size_t n)
     return n >= sizeof signature && memcmp(bytes, signature, sizeof signature) == 0;
 }
 
-/* The trailer is there and matches what is before it. */
-static bool is_whole(const uint8_t *bytes, size_t n)
-{
-    mico_reader r = {.len = 8};
-    size_t mark = n - NET_FILE_TRAILER_BYTES;
-
-    if (n < NET_FILE_TRAILER_BYTES || memcmp(bytes + mark, NET_FILE_MARK, 8) != 0)
-        return false;
-    r.bytes = bytes + mark + 8;
-    return mico_get_u64(&r) == mico_hash(bytes, mark, 0);
-}
-
 mico_status mico_net_load(mico_net **out, const char *path, mico_err *err)
 {
     char stem[MICO_NET_NAME];
@@ -308,7 +295,7 @@ mico_status mico_net_load(mico_net **out, const char *path, mico_err *err)
     if (rc != MICO_OK)
         return rc;
     if (starts_as_hdf5(bytes, n)) {
-        bool whole = is_whole(bytes, n);
+        bool whole = mico_seal_check(bytes, n) == MICO_SEAL_GOOD;
 
         free(bytes); /* HDF5 reads the file itself */
         if (!whole)

@@ -11,7 +11,7 @@
  *     mico_store_propose(store, 0, &trial, &err);
  *     mico_store_result(store, 0, &trial, &err);
  *     mico_store_flush(store, &err);
- *     mico_store_close(store, &err);
+ *     mico_store_close(store, "complete", &err);
  */
 #ifndef MICO_STORE_STORE_H
 #define MICO_STORE_STORE_H

@@ -8,6 +8,7 @@
 #include "core/file.h"
 #include "core/hash.h"
 #include "core/mem.h"
+#include "core/seal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -451,12 +452,13 @@ static hid_t file_in_memory(mico_h5 *h)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE),
           file;
+    char name[MICO_H5_NAME_SIZE];
 
+    snprintf(name, sizeof name, MICO_H5_MEMORY, "written", h->path);
     H5Pset_fapl_core(access, GROW_BYTES, false);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
     H5Pset_link_creation_order(create, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED);
-    /* no file of this name is made; the library looks for an existing one, though */
-    file = H5Fcreate("results of mico-sweep in memory", H5F_ACC_TRUNC, create, access);
+    file = H5Fcreate(name, H5F_ACC_TRUNC, create, access);
     if (file < 0)
         mico_h5_fail(h, "cannot make a file in memory");
     H5Pclose(create);
@@ -480,9 +482,7 @@ static mico_writer image_of(mico_h5 *h, hid_t file)
     w.bytes = mico_xcalloc(w.capacity, 1);
     if (H5Fget_file_image(file, w.bytes, w.len) != bytes)
         mico_h5_fail(h, "cannot copy the file");
-    memcpy(w.bytes + w.len, MICO_SEAL_MAGIC, 8);
-    w.len += 8;
-    mico_put_u64(&w, mico_hash(w.bytes, (size_t)bytes, 0));
+    mico_seal_put(&w);
     return w;
 }
 

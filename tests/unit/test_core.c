@@ -7,6 +7,7 @@
 #include "core/mem.h"
 #include "core/pack.h"
 #include "core/rng.h"
+#include "core/seal.h"
 #include "core/text.h"
 
 #include <stdlib.h>
@@ -149,6 +150,23 @@ static void t_pack(void)
     mico_writer_free(&w);
 }
 
+static void t_seal(void)
+{
+    mico_writer w = {0};
+
+    for (int i = 0; i < 40; i++)
+        mico_put_u8(&w, (uint8_t)i);
+    CU_ASSERT_EQUAL(mico_seal_check(w.bytes, 10), MICO_SEAL_NONE);
+    CU_ASSERT_EQUAL(mico_seal_check(w.bytes, w.len), MICO_SEAL_NONE);
+    mico_seal_put(&w);
+    CU_ASSERT_EQUAL(w.len, 40 + MICO_SEAL_BYTES);
+    CU_ASSERT_EQUAL(mico_seal_check(w.bytes, w.len), MICO_SEAL_GOOD);
+    CU_ASSERT_EQUAL(mico_seal_check(w.bytes, w.len - 1), MICO_SEAL_NONE);
+    w.bytes[7] ^= 1;
+    CU_ASSERT_EQUAL(mico_seal_check(w.bytes, w.len), MICO_SEAL_BROKEN);
+    mico_writer_free(&w);
+}
+
 static void t_rng(void)
 {
     mico_rng *a = mico_rng_new(7, "ask", 3), *b = mico_rng_new(1, "tell", 9);
@@ -235,5 +253,5 @@ static void t_paths(void)
 }
 
 MICO_SUITE("core", {"err", t_err}, {"try_array", t_try_array}, {"arena", t_arena},
-           {"numbers", t_numbers}, {"words", t_words}, {"pack", t_pack}, {"rng", t_rng},
+           {"numbers", t_numbers}, {"words", t_words}, {"pack", t_pack}, {"seal", t_seal}, {"rng", t_rng},
            {"hash", t_hash}, {"file", t_file}, {"paths", t_paths})

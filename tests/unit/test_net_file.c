@@ -228,7 +228,7 @@ static void seal(const char *path)
     mico_hash_file(&sum, path, NULL);
     mico_put_u64(&w, sum);
     fseek(f, 0, SEEK_END);
-    fwrite("mico-sum", 1, 8, f);
+    fwrite("MICOSEAL", 1, 8, f);
     fwrite(w.bytes, 1, w.len, f);
     fclose(f);
     mico_writer_free(&w);

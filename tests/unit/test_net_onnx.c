@@ -487,6 +487,56 @@ static void t_matmul(void)
     mico_net_free(net);
 }
 
+/* Constant nodes with plain numbers (opset 12), and a constant in another shape. */
+static void t_constant_nodes(void)
+{
+    ob *b = begin(OB_DIMS(0, 1, 2, 3));
+    Onnx__AttributeProto *a;
+    mico_net *net;
+
+    a = ob_attribute(b, ob_node(b, "Constant", "k1", "", "shape"), "value_ints");
+    a->n_ints = 2;
+    a->ints = mico_arena_alloc(&b->arena, 2 * sizeof *a->ints);
+    a->ints[0] = 0;
+    a->ints[1] = -1;
+    ob_float(b, ob_node(b, "Constant", "k2", "", "two"), "value_float", 2);
+    ob_floats(b, "w", OB_DIMS(2, 2, 3), some);
+    ob_list(b, "matrix", OB_DIMS(-1, 2));
+    ob_node(b, "Reshape", "k3", "w,matrix", "m");
+    ob_node(b, "Reshape", "r", "x,shape", "flat");
+    ob_node(b, "MatMul", "f", "flat,m", "a");
+    ob_node(b, "Div", "d", "a,two", "y");
+    net = import(b);
+    CU_ASSERT_EQUAL_FATAL(net->n_nodes, 2);
+    CU_ASSERT_EQUAL(net->node[1].c_in, 6);
+    CU_ASSERT_EQUAL(net->node[1].c_out, 2);
+    CU_ASSERT_EQUAL(net->node[1].weight[0], some[0] / 2);
+    CU_ASSERT_EQUAL(net->node[1].weight[1], some[2] / 2);
+    CU_ASSERT_EQUAL(net->node[1].weight[6], some[1] / 2);
+    CU_ASSERT_PTR_NULL(net->node[1].bias);
+    mico_net_free(net);
+    b = begin(OB_DIMS(0, 4));
+    ob_string(b, ob_node(b, "Constant", "k", "", "c"), "value_string", "text");
+    ob_node(b, "Add", "a", "x,c", "y");
+    refuse(b, MICO_EUNSUP, "Constant 'k' (without a value)");
+}
+
+/* One small constant read by many layers must not become much memory. */
+static void t_many_layers(void)
+{
+    ob *b = begin(OB_DIMS(0, 2));
+
+    ob_floats(b, "w", OB_DIMS(2, 2), some);
+    for (int i = 0; i < 257; i++) {
+        char in[24], out[24];
+
+        snprintf(in, sizeof in, i > 0 ? "t%d,w" : "x,w", i);
+        snprintf(out, sizeof out, i < 256 ? "t%d" : "y", i + 1);
+        ob_node(b, "MatMul", "", in, out);
+    }
+    refuse(b, MICO_ELIMIT, "MatMul 'y': more than 256 quantizable layers");
+}
+
 /* Conv, batch norm, Mul, Sub folded, against the same arithmetic written out. */
 static void t_fold(void)
 {
@@ -614,6 +664,6 @@ MICO_SUITE("net onnx", {"not onnx", t_not_onnx}, {"graph errors", t_graph_errors
            {"constants", t_constants}, {"unsupported list", t_unsupported_list},
            {"operator refusals", t_operator_refusals}, {"shared fold", t_shared_fold},
            {"windows", t_windows}, {"moves", t_moves}, {"clip", t_clip},
-           {"gemm", t_gemm}, {"matmul", t_matmul}, {"fold", t_fold},
-           {"old files", t_old_files}, {"names and order", t_names_and_order},
-           {"preprocess", t_preprocess})
+           {"gemm", t_gemm}, {"matmul", t_matmul}, {"constant nodes", t_constant_nodes},
+           {"many layers", t_many_layers}, {"fold", t_fold}, {"old files", t_old_files},
+           {"names and order", t_names_and_order}, {"preprocess", t_preprocess})

@@ -373,7 +373,7 @@ static void t_not_ours(void)
     begin(&f);
     snprintf(path, sizeof path, "%s/other.h5", f.folder);
     CU_ASSERT_EQUAL(load_error(&f, path), MICO_EIO);
-    CU_ASSERT_EQUAL(load_error(&f, f.folder), MICO_EFORMAT);
+    CU_ASSERT_EQUAL(load_error(&f, f.folder), MICO_EIO);
     spill(path, "", 0);
     CU_ASSERT_EQUAL(load_error(&f, path), MICO_EFORMAT);
     spill(path, "not hdf5 at all", 15);
@@ -383,6 +383,35 @@ static void t_not_ours(void)
     H5Fclose(file);
     CU_ASSERT_EQUAL(load_error(&f, path), MICO_EFORMAT);
     CU_ASSERT_PTR_NOT_NULL(strstr(f.err.text, "mico_format"));
+    end(&f);
+}
+
+/* Any changed byte and any cut is noticed before HDF5 sees it. */
+static void t_flipped(void)
+{
+    uint8_t *bytes = NULL;
+    mico_run *run = NULL;
+    fixture f;
+    size_t n;
+
+    begin(&f);
+    flush(&f);
+    CU_ASSERT_EQUAL_FATAL(mico_file_read(&bytes, &n, f.results, 1 << 24, NULL),
+                          MICO_OK);
+    for (size_t at = 0; at < n - 16; at += at < 2000 ? 97 : 9973) {
+        bytes[at] ^= (uint8_t)(1u << at % 8);
+        spill(f.results, bytes, n);
+        bytes[at] ^= (uint8_t)(1u << at % 8);
+        CU_ASSERT_EQUAL(load_error(&f, f.results), MICO_EFORMAT);
+    }
+    for (size_t left = 0; left < n - 16; left += 30011) {
+        spill(f.results, bytes, left);
+        CU_ASSERT_EQUAL(load_error(&f, f.results), MICO_EFORMAT);
+    }
+    spill(f.results, bytes, n - 16); /* without its seal it is still a good HDF5 file */
+    CU_ASSERT_EQUAL(mico_results_load(&run, f.results, &f.err), MICO_OK);
+    mico_run_free(run);
+    free(bytes);
     end(&f);
 }
 
@@ -696,4 +725,5 @@ static void t_killed(void)
 MICO_SUITE("store_h5", {"flushes", t_flushes}, {"everything", t_everything},
            {"derived", t_derived}, {"damaged", t_damaged}, {"full disk", t_full_disk},
            {"no leak", t_no_leak}, {"utf-8", t_utf8}, {"not ours", t_not_ours},
-           {"wrong", t_wrong}, {"python", t_python}, {"killed", t_killed})
+           {"flipped", t_flipped}, {"wrong", t_wrong}, {"python", t_python},
+           {"killed", t_killed})
