@@ -11,10 +11,13 @@
 /* Human summary of a run: per study the best scheme, accuracies, costs, front size. */
 void mico_report_summary(const mico_run *run, mico_str *out);
 
-/* Writes report.html, and per study STUDY-trials.csv, -front.csv, -layers.csv,
- * -checks.csv and -*.svg into folder dir (made if missing). runs may be several results
- * files. title NULL: made from the job. */
-mico_status mico_report_write(const mico_run *const *runs, size_t n_runs, const char *dir,
-                              const char *title, mico_err *err);
+/* Writes report.html, per study NAME-trials.csv, -front.csv, -layers.csv, -checks.csv
+ * and -progress.svg, -tradeoff.svg, -bits.svg (where there is something to draw), and
+ * compare.svg for several studies, into folder dir (made if missing). NAME is the
+ * study's with odd characters replaced, numbered (NAME~2) where it is taken. runs may
+ * be several results files. title NULL: made from the job. The files depend on the runs
+ * alone. */
+mico_status mico_report_write(const mico_run *const *runs, size_t n_runs,
+                              const char *dir, const char *title, mico_err *err);
 
 #endif

@@ -1,4 +1,4 @@
-/* The CSV tables of a study (RFC 4180). */
+/* The CSV tables of a study (RFC 4180, but lines end in \n). */
 #include "report/tables.h"
 
 #include "core/mem.h"
@@ -25,7 +25,8 @@ static void field(mico_str *out, const char *text)
 static void costs(const mico_study_run *study, const mico_scheme *scheme, mico_str *out)
 {
     for (size_t k = 0; k < study->problem.n_metrics; k++)
-        mico_str_add(out, ",%.17g", mico_metric_cost(&study->problem.metric[k], scheme));
+        mico_str_add(out, ",%.17g",
+                     mico_metric_cost(&study->problem.metric[k], scheme));
 }
 
 static void cost_names(const mico_study_run *study, mico_str *out)
@@ -34,6 +35,15 @@ static void cost_names(const mico_study_run *study, mico_str *out)
         mico_str_put(out, ",", 1);
         field(out, study->problem.metric[k].name);
     }
+}
+
+static void scores(const mico_outcome *o, mico_str *out)
+{
+    if (o->state == MICO_STATE_DONE)
+        mico_str_add(out, ",%llu,%llu,%.17g,%.17g", (unsigned long long)o->images,
+                     (unsigned long long)o->correct, mico_accuracy(o), o->loss);
+    else
+        mico_str_add(out, ",,,,");
 }
 
 static void trial_row(const mico_study_run *study, const mico_trial *t, mico_str *out)
@@ -47,12 +57,8 @@ static void trial_row(const mico_study_run *study, const mico_trial *t, mico_str
         mico_str_add(out, "%llu", (unsigned long long)t->dup_of);
     mico_str_put(out, ",", 1);
     field(out, scheme);
-    if (o->state == MICO_STATE_DONE)
-        mico_str_add(out, ",%llu,%llu,%.17g,%.17g", (unsigned long long)o->images,
-                     (unsigned long long)o->correct, mico_accuracy(o), o->loss);
-    else
-        mico_str_add(out, ",,,,");
-    mico_str_add(out, ",%d", mico_violation(&study->problem, &t->scheme) <= 0);
+    scores(o, out);
+    mico_str_add(out, ",%d", mico_report_feasible(study, t));
     costs(study, &t->scheme, out);
     mico_str_add(out, ",%.6f,%u,", o->seconds, t->worker);
     field(out, o->reason);
@@ -61,7 +67,8 @@ static void trial_row(const mico_study_run *study, const mico_trial *t, mico_str
 
 static void trial_header(const mico_study_run *study, mico_str *out)
 {
-    mico_str_add(out, "trial,state,repeats,scheme,images,correct,accuracy,loss,feasible");
+    mico_str_add(out,
+                 "trial,state,repeats,scheme,images,correct,accuracy,loss,feasible");
     cost_names(study, out);
     mico_str_add(out, ",seconds,worker,reason\n");
 }
@@ -96,7 +103,8 @@ void mico_table_layers(const mico_study_run *study, mico_str *out)
         field(out, problem->layer_name[l]);
         mico_str_put(out, ",", 1);
         field(out, study->layer_kind + l * MICO_NAME_SIZE);
-        mico_str_add(out, ",%.17g,%.17g", problem->layer_macs[l], study->layer_weights[l]);
+        mico_str_add(out, ",%.17g,%.17g", problem->layer_macs[l],
+                     study->layer_weights[l]);
         if (best < study->n_trials)
             mico_str_add(out, ",%s,%s\n",
                          mico_width_text(study->trial[best].scheme.bits[l]),
@@ -108,21 +116,22 @@ void mico_table_layers(const mico_study_run *study, mico_str *out)
 
 void mico_table_checks(const mico_study_run *study, mico_str *out)
 {
-    mico_str_add(out, "name,mode,split,trial,scheme,state,images,correct,accuracy,loss\n");
+    mico_str_add(out,
+                 "name,mode,split,trial,scheme,state,images,correct,accuracy,loss\n");
     for (size_t i = 0; i < study->n_checks; i++) {
         const mico_check *c = &study->check[i];
         char scheme[MICO_SCHEME_TEXT];
 
         mico_scheme_print(&c->scheme, scheme);
-        mico_str_add(out, "%s,%s,%s,", c->name, mico_mode_text(c->mode),
+        field(out, c->name);
+        mico_str_add(out, ",%s,%s,", mico_mode_text(c->mode),
                      c->split == MICO_SPLIT_FINAL ? "final" : "search");
         if (c->trial != MICO_NO_TRIAL)
             mico_str_add(out, "%llu", (unsigned long long)c->trial);
         mico_str_put(out, ",", 1);
         field(out, scheme);
-        mico_str_add(out, ",%s,%llu,%llu,%.17g,%.17g\n", mico_state_text(c->outcome.state),
-                     (unsigned long long)c->outcome.images,
-                     (unsigned long long)c->outcome.correct, mico_accuracy(&c->outcome),
-                     c->outcome.loss);
+        mico_str_add(out, ",%s", mico_state_text(c->outcome.state));
+        scores(&c->outcome, out);
+        mico_str_put(out, "\n", 1);
     }
 }
