@@ -21,6 +21,10 @@ void mico_tame_libraries(void);
 /* Prints "program: text" for a failed status; returns its exit code. */
 int mico_exit_with(const char *program, mico_status rc, const mico_err *err);
 
+/* The exit code, or 2 with a message where standard output could not be written; last.
+ */
+int mico_exit_flushed(const char *program, int code);
+
 /* Prints an object on stdout, compact, with a newline; takes it. */
 void mico_json_print(json_t *object);
 

@@ -27,12 +27,15 @@ static mico_status make_space(mico_space *space, const mico_study *study,
         return rc;
     }
     if (!free_ends && !mico_width_parse(study->space_first_last, &fixed.width[0]))
-        return mico_fail(err, MICO_EJOB, "[space] first_last = %s: must be free or a width "
-                                         "of 1, t, 2..8",
+        return mico_fail(err, MICO_EJOB,
+                         "[space] first_last = %s: must be free or a width "
+                         "of 1, t, 2..8",
                          study->space_first_last);
-    if (tied && (weights.n != acts.n || memcmp(weights.width, acts.width, weights.n) != 0))
-        return mico_fail(err, MICO_EJOB, "[space] tie = wa needs the same weight_bits and "
-                                         "act_bits");
+    if (tied &&
+        (weights.n != acts.n || memcmp(weights.width, acts.width, weights.n) != 0))
+        return mico_fail(err, MICO_EJOB,
+                         "[space] tie = wa needs the same weight_bits and "
+                         "act_bits");
     fixed.n = 1;
     space->n_layers = n;
     for (size_t g = 0; g < 2 * n; g++) {
@@ -49,8 +52,8 @@ static mico_status make_space(mico_space *space, const mico_study *study,
     return MICO_OK;
 }
 
-static mico_status find_metric(const mico_problem *problem, const char *name, size_t *out,
-                               mico_err *err)
+static mico_status find_metric(const mico_problem *problem, const char *name,
+                               size_t *out, mico_err *err)
 {
     for (size_t k = 0; k < problem->n_metrics; k++) {
         if (strcmp(problem->metric[k].name, name) == 0) {
@@ -62,7 +65,8 @@ static mico_status find_metric(const mico_problem *problem, const char *name, si
     return MICO_EJOB;
 }
 
-static mico_status make_limit(mico_problem *problem, const mico_limit *limit, mico_err *err)
+static mico_status make_limit(mico_problem *problem, const mico_limit *limit,
+                              mico_err *err)
 {
     mico_constraint *c = &problem->constraint[problem->n_constraints];
     mico_status rc = find_metric(problem, limit->metric, &c->metric, err);
@@ -90,7 +94,8 @@ static mico_status make_limit(mico_problem *problem, const mico_limit *limit, mi
     return MICO_OK;
 }
 
-static mico_status make_limits(mico_problem *problem, const mico_study *study, mico_err *err)
+static mico_status make_limits(mico_problem *problem, const mico_study *study,
+                               mico_err *err)
 {
     mico_limit limits[MICO_MAX_METRICS];
     size_t n;

@@ -1,5 +1,5 @@
-/* mico-sweep: the search, alone or under mpirun. Rank 0 checks the job, opens the store and
- * drives; every rank has a zygote that was forked before MPI started. */
+/* mico-sweep: the search, alone or under mpirun. Rank 0 checks the job, opens the store
+ * and drives; every rank has a zygote that was forked before MPI started. */
 #include "cli/common.h"
 #include "cli/sweep_setup.h"
 
@@ -53,7 +53,8 @@ static int environment_number(const char *name, int otherwise)
  * before MPI starts; n_ranks 0: no launcher. */
 static void launched_as(int *rank, int *n_ranks)
 {
-    *rank = environment_number("OMPI_COMM_WORLD_RANK", environment_number("PMIX_RANK", -1));
+    *rank =
+        environment_number("OMPI_COMM_WORLD_RANK", environment_number("PMIX_RANK", -1));
     *n_ranks = *rank < 0 ? 0
                          : environment_number("OMPI_COMM_WORLD_SIZE",
                                               environment_number("SLURM_NTASKS", 1));
@@ -61,7 +62,8 @@ static void launched_as(int *rank, int *n_ranks)
         *rank = 0;
 }
 
-/* ---- results ------------------------------------------------------------------------- */
+/* ---- results
+ * ------------------------------------------------------------------------- */
 
 static json_t *best_json(const mico_study_run *study)
 {
@@ -78,8 +80,9 @@ static json_t *best_json(const mico_study_run *study)
         json_object_set_new(cost, problem->metric[k].name,
                             json_real(mico_metric_cost(&problem->metric[k],
                                                        &study->trial[best].scheme)));
-    row = json_pack("{s:I, s:s, s:f, s:o}", "trial", (json_int_t)best, "scheme", scheme,
-                    "accuracy", mico_accuracy(&study->trial[best].outcome), "cost", cost);
+    row =
+        json_pack("{s:I, s:s, s:f, s:o}", "trial", (json_int_t)best, "scheme", scheme,
+                  "accuracy", mico_accuracy(&study->trial[best].outcome), "cost", cost);
     for (size_t i = 0; i < study->n_checks; i++)
         if (study->check[i].trial == best && study->check[i].split == MICO_SPLIT_FINAL)
             json_object_set_new(row, "final_accuracy",
@@ -87,7 +90,8 @@ static json_t *best_json(const mico_study_run *study)
     return row;
 }
 
-static void count_trials(const mico_study_run *study, uint64_t *trials, uint64_t *failed)
+static void count_trials(const mico_study_run *study, uint64_t *trials,
+                         uint64_t *failed)
 {
     for (size_t i = 0; i < study->n_trials; i++) {
         const mico_trial *t = &study->trial[i];
@@ -125,14 +129,17 @@ static void print_json(const mico_run *run, const char *results, double seconds)
 
     for (size_t s = 0; s < run->n_studies; s++) {
         count_trials(&run->study[s], &trials, &failed);
-        json_array_append_new(studies, json_pack("{s:s, s:o}", "name", run->study[s].name,
-                                                 "best", best_json(&run->study[s])));
+        json_array_append_new(studies,
+                              json_pack("{s:s, s:o}", "name", run->study[s].name,
+                                        "best", best_json(&run->study[s])));
     }
-    snprintf(digest, sizeof digest, "%016llx", (unsigned long long)mico_run_digest(run));
-    root = json_pack("{s:s, s:s, s:I, s:I, s:o, s:f, s:o}", "results", results, "digest",
-                     digest, "trials", (json_int_t)trials, "failed", (json_int_t)failed,
-                     "best", best_json(&run->study[best_study(run)]), "seconds", seconds,
-                     "studies", studies);
+    snprintf(digest, sizeof digest, "%016llx",
+             (unsigned long long)mico_run_digest(run));
+    root =
+        json_pack("{s:s, s:s, s:I, s:I, s:o, s:f, s:o}", "results", results, "digest",
+                  digest, "trials", (json_int_t)trials, "failed", (json_int_t)failed,
+                  "best", best_json(&run->study[best_study(run)]), "seconds", seconds,
+                  "studies", studies);
     mico_json_print(root);
 }
 
@@ -143,12 +150,14 @@ static void print_summary(const mico_run *run, const char *results, double secon
 
     mico_report_summary(run, &text);
     mico_text_duration(seconds, duration);
-    printf("%sdigest   %016llx\nresults  %s  (%s)\n", text.text != NULL ? text.text : "",
-           (unsigned long long)mico_run_digest(run), results, duration);
+    printf("%sdigest   %016llx\nresults  %s  (%s)\n",
+           text.text != NULL ? text.text : "", (unsigned long long)mico_run_digest(run),
+           results, duration);
     mico_str_free(&text);
 }
 
-/* ---- rank 0 -------------------------------------------------------------------------- */
+/* ---- rank 0
+ * -------------------------------------------------------------------------- */
 
 typedef struct program {
     mico_sweep_options options;
@@ -164,7 +173,8 @@ static mico_status drive(program *p, mico_err *err)
                         .only_study = p->options.only_study,
                         .store = p->store,
                         .pool = p->pool,
-                        .progress = p->options.progress,
+                        .progress = p->options.quiet ? MICO_PROGRESS_NEVER
+                                                     : p->options.progress,
                         .stop = &stop_signal,
                         .started_s = p->started_s};
     mico_status rc = mico_driver_run(&drive, err);
@@ -193,7 +203,8 @@ static mico_status drive(program *p, mico_err *err)
     return rc;
 }
 
-/* Answers that need no run: to stdout, before MPI. *answered false: there is a run to do. */
+/* Answers that need no run: to stdout, before MPI. *answered false: there is a run to
+ * do. */
 static mico_status answer(program *p, bool *answered, mico_err *err)
 {
     const mico_sweep_options *o = &p->options;
@@ -217,15 +228,10 @@ static mico_status answer(program *p, bool *answered, mico_err *err)
 
 static mico_status print_job(program *p, mico_err *err)
 {
-    mico_str errors = {0};
-    mico_status rc = mico_job_load(&p->setup.job, p->options.job, p->options.set,
-                                   p->options.n_sets, &errors);
+    mico_status rc = mico_setup_job(&p->setup, &p->options, err);
 
     if (rc == MICO_OK)
         fputs(p->setup.job->canonical, stdout);
-    else
-        mico_fail(err, rc, "%s", errors.text);
-    mico_str_free(&errors);
     return rc;
 }
 
@@ -260,8 +266,9 @@ static mico_status run_driver(program *p, mico_zygote *zygote, int argc, char **
     dedicated = strcmp(p->setup.job->study[0].run_driver, "dedicated") == 0;
     if (n_ranks == 0) {
         if (dedicated)
-            mico_log(MICO_LOG_WARN, "[run] driver = dedicated needs mpirun with 2 or more "
-                                    "ranks; rank 0 evaluates");
+            mico_log(MICO_LOG_WARN,
+                     "[run] driver = dedicated needs mpirun with 2 or more "
+                     "ranks; rank 0 evaluates");
         p->pool = mico_pool_inline(zygote);
         rc = drive(p, err);
         mico_pool_close(p->pool);
@@ -297,7 +304,8 @@ static int run_worker(mico_zygote *zygote, int argc, char **argv)
     mico_err err;
     mico_status rc;
 
-    catch_signals(false);
+    /* TERM must still work in there: rank 0 may refuse the job while we wait for it */
+    signal(SIGUSR1, SIG_IGN);
     rc = mico_mpi_start(&argc, &argv, &rank, &n_ranks, &err);
     catch_signals(false);
     mico_log_setup(MICO_LOG_WARN, rank);
@@ -320,8 +328,9 @@ int main(int argc, char **argv)
     mico_tame_libraries();
     launched_as(&rank, &n_ranks);
     rc = mico_sweep_options_read(&p.options, argc, argv, &err);
-    if (rank != 0 && (rc != MICO_OK || p.options.help || p.options.version ||
-                      p.options.list != NULL || p.options.print_job || p.options.dry_run))
+    if (rank != 0 &&
+        (rc != MICO_OK || p.options.help || p.options.version ||
+         p.options.list != NULL || p.options.print_job || p.options.dry_run))
         return 0; /* rank 0 speaks for all */
     if (rc == MICO_OK)
         rc = answer(&p, &answered, &err);
@@ -337,7 +346,7 @@ int main(int argc, char **argv)
         if (rc == MICO_OK)
             rc = run_driver(&p, zygote, argc, argv, n_ranks, &err);
     }
-    code = mico_exit_with(PROGRAM, rc, &err);
+    code = mico_exit_flushed(PROGRAM, mico_exit_with(PROGRAM, rc, &err));
     mico_setup_free(&p.setup);
     return p.pool != NULL && n_ranks > 0 ? leave_mpi(code) : code;
 }

@@ -8,7 +8,18 @@
 #include <getopt.h>
 #include <string.h>
 
-enum { SET = 256, FRESH, RESUME, DRY_RUN, PRINT_JOB, LIST, JSON, PROGRESS, ONLY, VERSION };
+enum {
+    SET = 256,
+    FRESH,
+    RESUME,
+    DRY_RUN,
+    PRINT_JOB,
+    LIST,
+    JSON,
+    PROGRESS,
+    ONLY,
+    VERSION
+};
 
 static const struct option longs[] = {
     {"output", required_argument, NULL, 'o'},
@@ -33,8 +44,10 @@ void mico_sweep_usage(mico_str *out)
         out,
         "usage: [mpirun -n N] mico-sweep JOB.ini [options]\n"
         "\n"
-        "Searches the best weight and activation width for each layer of a network. The\n"
-        "result does not depend on N. A run that was stopped or killed goes on where it\n"
+        "Searches the best weight and activation width for each layer of a network. "
+        "The\n"
+        "result does not depend on N. A run that was stopped or killed goes on where "
+        "it\n"
         "was when it is started again.\n"
         "\n"
         "  -o, --output RESULTS.h5    where results go (results/JOB.h5)\n"
@@ -42,7 +55,8 @@ void mico_sweep_usage(mico_str *out)
         "      --fresh                starts over, even where results exist\n"
         "      --resume               insists on results to go on from\n"
         "      --only-study K         only study K (from 0) of a job with [sweep]\n"
-        "      --dry-run              checks everything, shows studies and limits, runs "
+        "      --dry-run              checks everything, shows studies and limits, "
+        "runs "
         "nothing\n"
         "      --print-job            the job with all defaults filled in\n"
         "      --list WHAT            searchers, targets, kernels or keys\n"
@@ -51,7 +65,8 @@ void mico_sweep_usage(mico_str *out)
         "  -q, --quiet                only warnings and errors\n"
         "      --help, --version\n"
         "\n"
-        "exit code: 0 done, 1 a request could not be met, 2 bad input, 75 stopped early "
+        "exit code: 0 done, 1 a request could not be met, 2 bad input, 75 stopped "
+        "early "
         "(resumable)\n");
 }
 
@@ -65,7 +80,8 @@ static mico_status read_progress(mico_sweep_options *o, const char *text, mico_e
             return MICO_OK;
         }
     }
-    return mico_fail(err, MICO_EUSAGE, "--progress %s: must be auto, always or never", text);
+    return mico_fail(err, MICO_EUSAGE, "--progress %s: must be auto, always or never",
+                     text);
 }
 
 static mico_status read_one(mico_sweep_options *o, int c, mico_err *err)
@@ -78,13 +94,15 @@ static mico_status read_one(mico_sweep_options *o, int c, mico_err *err)
         return MICO_OK;
     case SET:
         if (o->n_sets == MICO_MAX_SETS)
-            return mico_fail(err, MICO_EUSAGE, "more than %d times --set", MICO_MAX_SETS);
+            return mico_fail(err, MICO_EUSAGE, "more than %d times --set",
+                             MICO_MAX_SETS);
         o->set[o->n_sets++] = optarg;
         return MICO_OK;
     case FRESH:
     case RESUME:
         if (o->how != MICO_STORE_AUTO)
-            return mico_fail(err, MICO_EUSAGE, "--fresh and --resume exclude each other");
+            return mico_fail(err, MICO_EUSAGE,
+                             "--fresh and --resume exclude each other");
         o->how = c == FRESH ? MICO_STORE_FRESH : MICO_STORE_RESUME;
         return MICO_OK;
     case DRY_RUN:
@@ -103,8 +121,8 @@ static mico_status read_one(mico_sweep_options *o, int c, mico_err *err)
         return read_progress(o, optarg, err);
     case ONLY:
         if (!mico_text_int(optarg, &k) || k < 0)
-            return mico_fail(err, MICO_EUSAGE, "--only-study %s: must be a number from 0 on",
-                             optarg);
+            return mico_fail(err, MICO_EUSAGE,
+                             "--only-study %s: must be a number from 0 on", optarg);
         o->only_study = (size_t)k;
         return MICO_OK;
     case 'q':
@@ -143,7 +161,8 @@ mico_status mico_sweep_options_read(mico_sweep_options *o, int argc, char **argv
         return MICO_OK;
     if (optind + 1 != argc)
         return mico_fail(err, MICO_EUSAGE, "%s; try 'mico-sweep --help'",
-                         optind == argc ? "a job file is needed" : "more than one job file");
+                         optind == argc ? "a job file is needed"
+                                        : "more than one job file");
     o->job = argv[optind];
     return MICO_OK;
 }
@@ -151,7 +170,8 @@ mico_status mico_sweep_options_read(mico_sweep_options *o, int argc, char **argv
 static void list_kernels(mico_str *out)
 {
     for (size_t i = 0; i < mico_n_kernels; i++)
-        mico_str_add(out, "%-28s %-12s %s\n", mico_kernels[i]->name, mico_kernels[i]->isa,
+        mico_str_add(out, "%-28s %-12s %s\n", mico_kernels[i]->name,
+                     mico_kernels[i]->isa,
                      mico_isa_here(mico_kernels[i]->isa) ? "" : "(not on this CPU)");
 }
 
@@ -165,13 +185,14 @@ mico_status mico_sweep_list(const char *what, mico_str *out, mico_err *err)
                          mico_searchers[i]->help);
     } else if (strcmp(what, "targets") == 0) {
         for (size_t i = 0; i < mico_n_targets; i++)
-            mico_str_add(out, "%-8s %-16s %s\n", mico_targets[i].name, mico_targets[i].unit,
-                         mico_targets[i].help);
+            mico_str_add(out, "%-8s %-16s %s\n", mico_targets[i].name,
+                         mico_targets[i].unit, mico_targets[i].help);
     } else if (strcmp(what, "kernels") == 0) {
         list_kernels(out);
     } else {
         return mico_fail(err, MICO_EUSAGE,
-                         "--list %s: must be searchers, targets, kernels or keys", what);
+                         "--list %s: must be searchers, targets, kernels or keys",
+                         what);
     }
     return MICO_OK;
 }

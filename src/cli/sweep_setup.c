@@ -17,16 +17,24 @@
 
 extern char **environ;
 
-static mico_status load_job(mico_setup *setup, const mico_sweep_options *o, mico_err *err)
+mico_status mico_setup_job(mico_setup *setup, const mico_sweep_options *o,
+                           mico_err *err)
 {
     mico_str errors = {0};
     mico_status rc = mico_job_load(&setup->job, o->job, o->set, o->n_sets, &errors);
+    char *line = errors.text, *newline;
 
-    if (rc != MICO_OK) {
-        if (errors.len > 0 && errors.text[errors.len - 1] == '\n')
-            errors.text[errors.len - 1] = '\0';
-        mico_fail(err, rc, "%s", errors.text != NULL ? errors.text : "bad job file");
+    /* a mico_err holds one message, a job file any number: all but the last go out here
+     */
+    while (rc != MICO_OK && line != NULL && (newline = strchr(line, '\n')) != NULL) {
+        *newline = '\0';
+        if (newline[1] == '\0')
+            break;
+        fprintf(stderr, "mico-sweep: %s\n", line);
+        line = newline + 1;
     }
+    if (rc != MICO_OK)
+        mico_fail(err, rc, "%s", line != NULL ? line : "bad job file");
     mico_str_free(&errors);
     return rc;
 }
@@ -34,10 +42,11 @@ static mico_status load_job(mico_setup *setup, const mico_sweep_options *o, mico
 static mico_status results_path(mico_setup *setup, const mico_sweep_options *o,
                                 mico_err *err)
 {
-    char stem[1024], folder[4096];
+    char stem[1024];
 
     if (o->only_study != MICO_ALL_STUDIES && o->only_study >= setup->job->n_studies)
-        return mico_fail(err, MICO_EUSAGE, "--only-study %zu: the job has studies 0 to %zu",
+        return mico_fail(err, MICO_EUSAGE,
+                         "--only-study %zu: the job has studies 0 to %zu",
                          o->only_study, setup->job->n_studies - 1);
     mico_stem(o->job, stem, sizeof stem);
     if (o->output != NULL)
@@ -47,15 +56,16 @@ static mico_status results_path(mico_setup *setup, const mico_sweep_options *o,
                  o->only_study);
     else
         snprintf(setup->results, sizeof setup->results, "results/%s.h5", stem);
-    mico_dirname(setup->results, folder, sizeof folder);
-    return o->dry_run ? MICO_OK : mico_mkdirs(folder, err);
+    return MICO_OK;
 }
 
-/* True if two studies need the same network and data, so that loading once serves both. */
+/* True if two studies need the same network and data, so that loading once serves both.
+ */
 static bool same_world(const mico_study *a, const mico_study *b)
 {
-    return strcmp(a->net_path, b->net_path) == 0 && strcmp(a->net_mul, b->net_mul) == 0 &&
-           strcmp(a->net_add, b->net_add) == 0 && strcmp(a->data_path, b->data_path) == 0 &&
+    return strcmp(a->net_path, b->net_path) == 0 &&
+           strcmp(a->net_mul, b->net_mul) == 0 && strcmp(a->net_add, b->net_add) == 0 &&
+           strcmp(a->data_path, b->data_path) == 0 &&
            strcmp(a->data_transform, b->data_transform) == 0 &&
            strcmp(a->data_calibration, b->data_calibration) == 0 &&
            strcmp(a->data_search, b->data_search) == 0 &&
@@ -108,10 +118,11 @@ static mico_status make_study(mico_study_run *run, const mico_study *study,
     return check_searcher(study, &run->problem, err);
 }
 
-mico_status mico_setup_make(mico_setup *setup, const mico_sweep_options *o, mico_err *err)
+mico_status mico_setup_make(mico_setup *setup, const mico_sweep_options *o,
+                            mico_err *err)
 {
     mico_world world = {0};
-    mico_status rc = load_job(setup, o, err);
+    mico_status rc = mico_setup_job(setup, o, err);
 
     if (rc == MICO_OK)
         rc = results_path(setup, o, err);
@@ -142,12 +153,13 @@ mico_status mico_setup_make(mico_setup *setup, const mico_sweep_options *o, mico
     return rc;
 }
 
-/* Variables that say where and how the program ran; nothing else leaves the environment. */
+/* Variables that say where and how the program ran; nothing else leaves the
+ * environment. */
 static void environment_text(mico_str *out)
 {
-    static const char *const prefixes[] = {"SLURM_JOB_ID=",      "SLURM_ARRAY_",
-                                           "SLURM_JOB_NODELIST=", "SLURM_RESTART_COUNT=",
-                                           "OMPI_COMM_WORLD_SIZE=", "MICO_"};
+    static const char *const prefixes[] = {
+        "SLURM_JOB_ID=",        "SLURM_ARRAY_",          "SLURM_JOB_NODELIST=",
+        "SLURM_RESTART_COUNT=", "OMPI_COMM_WORLD_SIZE=", "MICO_"};
 
     for (char **e = environ; *e != NULL; e++)
         for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
@@ -161,7 +173,8 @@ static void fill_start(mico_start *start, int argc, char **argv, uint32_t ranks)
 
     mico_utc(start->when);
     gethostname(start->host, sizeof start->host - 1);
-    snprintf(start->version, sizeof start->version, "%s (git %s)", MICO_VERSION, MICO_COMMIT);
+    snprintf(start->version, sizeof start->version, "%s (git %s)", MICO_VERSION,
+             MICO_COMMIT);
     for (int i = 0; i < argc; i++)
         mico_str_add(&text, "%s%s", i > 0 ? " " : "", argv[i]);
     snprintf(start->argv, sizeof start->argv, "%s", text.text);
@@ -180,6 +193,8 @@ mico_status mico_setup_store(mico_store **out, const mico_setup *setup,
                              const mico_sweep_options *o, int argc, char **argv,
                              uint32_t ranks, mico_err *err)
 {
+    char folder[4096];
+    mico_status rc;
     mico_about about = {
         .job_text = setup->job->canonical,
         .job_path = setup->job->path,
@@ -192,6 +207,10 @@ mico_status mico_setup_store(mico_store **out, const mico_setup *setup,
         .study = setup->study,
     };
 
+    mico_dirname(setup->results, folder, sizeof folder);
+    rc = mico_mkdirs(folder, err);
+    if (rc != MICO_OK)
+        return rc;
     fill_start(&about.start, argc, argv, ranks);
     return mico_store_open(out, setup->results, &about, o->how, err);
 }
@@ -225,8 +244,8 @@ void mico_setup_describe(const mico_setup *setup, mico_str *out)
 
 void mico_setup_free(mico_setup *setup)
 {
-    for (size_t s = 0; setup->job != NULL && setup->study != NULL && s < setup->job->n_studies;
-         s++) {
+    for (size_t s = 0;
+         setup->job != NULL && setup->study != NULL && s < setup->job->n_studies; s++) {
         mico_problem_free(&setup->study[s].problem);
         free(setup->study[s].canonical);
         free(setup->study[s].searcher);

@@ -13,9 +13,14 @@ typedef struct mico_setup {
     char results[4096];
 } mico_setup;
 
-/* Loads the job, its network and data; makes every study's problem; checks that each can
- * be met. All job errors are in err->text. */
-mico_status mico_setup_make(mico_setup *setup, const mico_sweep_options *o, mico_err *err);
+/* Loads the job. err has the last of its errors; those before are on stderr already. */
+mico_status mico_setup_job(mico_setup *setup, const mico_sweep_options *o,
+                           mico_err *err);
+
+/* Loads the job, its network and data; makes every study's problem; checks that each
+ * can be met. */
+mico_status mico_setup_make(mico_setup *setup, const mico_sweep_options *o,
+                            mico_err *err);
 
 /* Opens (or resumes) the store under results. */
 mico_status mico_setup_store(mico_store **out, const mico_setup *setup,

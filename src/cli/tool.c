@@ -11,14 +11,14 @@ static const mico_command commands[] = {
     {"info", "NET [--scheme S --data DATA] [--json]",
      "layers in execution order and totals; with a scheme, its integer plan",
      mico_tool_info},
-    {"import", "MODEL.onnx -o NET.h5", "converts a model, or lists all that is unsupported",
-     mico_tool_import},
+    {"import", "MODEL.onnx -o NET.h5",
+     "converts a model, or lists all that is unsupported", mico_tool_import},
     {"eval", "NET --data DATA --scheme S [--mode int|fake|fp32] [--images N] [--json]",
      "accuracy and loss on the test set", mico_tool_eval},
-    {"cost", "NET --scheme S --target T [--json]", "what a scheme costs, layer by layer",
-     mico_tool_cost},
-    {"report", "RESULTS.h5... [-o DIR]", "summary, CSV tables and an HTML page of a run",
-     mico_tool_report},
+    {"cost", "NET --scheme S --target T [--json]",
+     "what a scheme costs, layer by layer", mico_tool_cost},
+    {"report", "RESULTS.h5... [-o DIR]",
+     "summary, CSV tables and an HTML page of a run", mico_tool_report},
 };
 
 static void usage(FILE *to)
@@ -30,12 +30,11 @@ static void usage(FILE *to)
     fputs("\n'mico COMMAND --help' tells a command's options.\n", to);
 }
 
-int main(int argc, char **argv)
+static int command(int argc, char **argv)
 {
     const char *names[sizeof commands / sizeof commands[0]];
     size_t n = sizeof commands / sizeof commands[0], near;
 
-    mico_tame_libraries();
     if (argc < 2) {
         usage(stderr);
         return 2;
@@ -59,7 +58,13 @@ int main(int argc, char **argv)
     }
     near = mico_text_nearest(argv[1], names, n);
     fprintf(stderr, "mico: unknown command '%s'%s%s%s\n", argv[1],
-            near < n ? " (did you mean '" : "; try 'mico --help'", near < n ? names[near] : "",
-            near < n ? "'?)" : "");
+            near < n ? " (did you mean '" : "; try 'mico --help'",
+            near < n ? names[near] : "", near < n ? "'?)" : "");
     return 2;
+}
+
+int main(int argc, char **argv)
+{
+    mico_tame_libraries();
+    return mico_exit_flushed("mico", command(argc, argv));
 }

@@ -34,15 +34,18 @@ mico_status mico_subject_open(mico_subject *subject, const mico_net *net,
 {
     mico_subject s = {0};
     mico_split calibration;
-    mico_status rc = mico_world_quant(&s.quant, o->granularity, o->weight_scale,
-                                      o->act_range, o->act_codes,
-                                      mico_quant_default.percentile, err);
+    mico_status rc =
+        mico_world_quant(&s.quant, o->granularity, o->weight_scale, o->act_range,
+                         o->act_codes, mico_quant_default.percentile, err);
 
     if (rc != MICO_OK)
         return rc;
     rc = mico_dataset_load(&s.data, o->data, o->transform, err);
-    if (rc == MICO_OK)
+    if (rc == MICO_OK) {
         rc = mico_data_fits(&s.data->test, net, err);
+        if (rc != MICO_OK)
+            mico_err_prefix(err, "%s", o->data);
+    }
     if (rc == MICO_OK && (uint64_t)o->images > s.data->test.n)
         rc = mico_fail(err, MICO_EUSAGE, "--images %lld: the test set has %zu",
                        (long long)o->images, s.data->test.n);
@@ -70,7 +73,8 @@ void mico_subject_close(mico_subject *subject)
     *subject = (mico_subject){0};
 }
 
-static mico_status evaluate(const mico_options_line *o, mico_result *result, mico_err *err)
+static mico_status evaluate(const mico_options_line *o, mico_result *result,
+                            mico_err *err)
 {
     mico_subject subject = {0};
     mico_net *net = NULL;
@@ -80,7 +84,8 @@ static mico_status evaluate(const mico_options_line *o, mico_result *result, mic
     mico_status rc;
 
     if (!mico_mode_parse(o->mode, &mode))
-        return mico_fail(err, MICO_EUSAGE, "--mode %s: must be int, fake or fp32", o->mode);
+        return mico_fail(err, MICO_EUSAGE, "--mode %s: must be int, fake or fp32",
+                         o->mode);
     if (strcmp(o->profile, "integer") != 0)
         return mico_fail(err, MICO_EUSAGE, "--profile %s: there is only 'integer'",
                          o->profile);
@@ -109,11 +114,12 @@ int mico_tool_eval(int argc, char **argv)
     mico_err err;
     mico_status rc;
 
-    mico_options_read(&o, argc, argv,
-                      "data,scheme,mode,profile,images,mul,add,transform,calibration,"
-                      "granularity,weight-scale,act-range,act-codes,json",
-                      "eval NET --data DATA --scheme S [--mode int|fake|fp32] [--images N] "
-                      "[--json]");
+    mico_options_read(
+        &o, argc, argv,
+        "data,scheme,mode,profile,images,mul,add,transform,calibration,"
+        "granularity,weight-scale,act-range,act-codes,json",
+        "eval NET --data DATA --scheme S [--mode int|fake|fp32] [--images N] "
+        "[--json]");
     if (o.done) {
         free(o.operand);
         return o.exit_code;
@@ -123,11 +129,11 @@ int mico_tool_eval(int argc, char **argv)
     else
         rc = evaluate(&o, &result, &err);
     if (rc == MICO_OK && o.json)
-        mico_json_print(json_pack("{s:I, s:I, s:f, s:f, s:f, s:s}", "images",
-                                  (json_int_t)result.images, "correct",
-                                  (json_int_t)result.correct, "accuracy",
-                                  (double)result.correct / (double)result.images, "loss",
-                                  result.loss, "seconds", result.seconds, "mode", o.mode));
+        mico_json_print(
+            json_pack("{s:I, s:I, s:f, s:f, s:f, s:s}", "images",
+                      (json_int_t)result.images, "correct", (json_int_t)result.correct,
+                      "accuracy", (double)result.correct / (double)result.images,
+                      "loss", result.loss, "seconds", result.seconds, "mode", o.mode));
     else if (rc == MICO_OK)
         printf("%llu of %llu correct: %.2f %%, loss %.4f, %.2f s\n",
                (unsigned long long)result.correct, (unsigned long long)result.images,

@@ -18,7 +18,8 @@ static int finish(const mico_options_line *o, const char *program, mico_status r
     return mico_exit_with(program, rc, err);
 }
 
-/* ---- info ---------------------------------------------------------------------------- */
+/* ---- info
+ * ---------------------------------------------------------------------------- */
 
 static size_t layer_index(const mico_net *net, size_t node)
 {
@@ -53,16 +54,18 @@ static void info_json(const mico_net *net)
     for (size_t i = 0; i < net->n_nodes; i++) {
         const mico_node *node = &net->node[i];
         size_t l = layer_index(net, i);
-        json_t *row = json_pack("{s:s, s:s}", "name", node->name, "kind",
-                                mico_node_text(node));
+        json_t *row =
+            json_pack("{s:s, s:s}", "name", node->name, "kind", mico_node_text(node));
 
         json_object_set_new(row, "in", shape_json(&net->tensor[node->in[0]].shape));
         json_object_set_new(row, "out", shape_json(&net->tensor[node->out].shape));
         if (l != SIZE_MAX) {
-            size_t params = mico_layer_weights(net, l) + (node->bias != NULL ? node->c_out : 0);
+            size_t params =
+                mico_layer_weights(net, l) + (node->bias != NULL ? node->c_out : 0);
 
             json_object_set_new(row, "layer", json_integer((json_int_t)l));
-            json_object_set_new(row, "macs", json_integer((json_int_t)mico_layer_macs(net, l)));
+            json_object_set_new(row, "macs",
+                                json_integer((json_int_t)mico_layer_macs(net, l)));
             json_object_set_new(row, "params", json_integer((json_int_t)params));
         }
         json_array_append_new(nodes, row);
@@ -70,7 +73,8 @@ static void info_json(const mico_net *net)
     json_object_set_new(root, "name", json_string(net->name));
     json_object_set_new(root, "input", shape_json(&net->tensor[net->input].shape));
     json_object_set_new(root, "output", shape_json(&net->tensor[net->output].shape));
-    json_object_set_new(root, "quantizable_layers", json_integer((json_int_t)net->n_layers));
+    json_object_set_new(root, "quantizable_layers",
+                        json_integer((json_int_t)net->n_layers));
     json_object_set_new(root, "macs", json_integer((json_int_t)total_macs(net)));
     json_object_set_new(root, "params", json_integer((json_int_t)mico_net_params(net)));
     json_object_set_new(root, "layers", nodes);
@@ -81,8 +85,8 @@ static void info_text(const mico_net *net)
 {
     char in[48], out[48];
 
-    printf("%-5s %-24s %-9s %-12s %-12s %12s %9s\n", "layer", "name", "kind", "in", "out",
-           "macs", "params");
+    printf("%-5s %-24s %-9s %-12s %-12s %12s %9s\n", "layer", "name", "kind", "in",
+           "out", "macs", "params");
     for (size_t i = 0; i < net->n_nodes; i++) {
         const mico_node *node = &net->node[i];
         size_t l = layer_index(net, i);
@@ -90,8 +94,8 @@ static void info_text(const mico_net *net)
         mico_shape_print(&net->tensor[node->in[0]].shape, in);
         mico_shape_print(&net->tensor[node->out].shape, out);
         if (l == SIZE_MAX)
-            printf("%-5s %-24s %-9s %-12s %-12s\n", "", node->name, mico_node_text(node), in,
-                   out);
+            printf("%-5s %-24s %-9s %-12s %-12s\n", "", node->name,
+                   mico_node_text(node), in, out);
         else
             printf("%-5zu %-24s %-9s %-12s %-12s %12.0f %9zu\n", l, node->name,
                    mico_node_text(node), in, out, mico_layer_macs(net, l),
@@ -101,7 +105,8 @@ static void info_text(const mico_net *net)
            net->n_layers, total_macs(net), mico_net_params(net));
 }
 
-static mico_status info_plan(const mico_net *net, const mico_options_line *o, mico_err *err)
+static mico_status info_plan(const mico_net *net, const mico_options_line *o,
+                             mico_err *err)
 {
     mico_subject subject = {0};
     mico_lowering *low = NULL;
@@ -135,16 +140,18 @@ int mico_tool_info(int argc, char **argv)
     mico_err err;
     mico_status rc;
 
-    mico_options_read(&o, argc, argv,
-                      "scheme,data,mul,add,transform,calibration,granularity,weight-scale,"
-                      "act-range,act-codes,json",
-                      "info NET [--scheme S --data DATA] [--json]");
+    mico_options_read(
+        &o, argc, argv,
+        "scheme,data,mul,add,transform,calibration,granularity,weight-scale,"
+        "act-range,act-codes,json",
+        "info NET [--scheme S --data DATA] [--json]");
     if (o.done) {
         free(o.operand);
         return o.exit_code;
     }
     if (o.n_operands != 1) {
-        rc = mico_fail(&err, MICO_EUSAGE, "one network is needed; try 'mico info --help'");
+        rc = mico_fail(&err, MICO_EUSAGE,
+                       "one network is needed; try 'mico info --help'");
         return finish(&o, "mico info", rc, &err);
     }
     if (o.scheme != NULL && o.data == NULL) {
@@ -163,7 +170,8 @@ int mico_tool_info(int argc, char **argv)
     return finish(&o, "mico info", rc, &err);
 }
 
-/* ---- import -------------------------------------------------------------------------- */
+/* ---- import
+ * -------------------------------------------------------------------------- */
 
 int mico_tool_import(int argc, char **argv)
 {
@@ -184,13 +192,14 @@ int mico_tool_import(int argc, char **argv)
     if (rc == MICO_OK)
         rc = mico_net_save(net, o.output, &err);
     if (rc == MICO_OK)
-        fprintf(stderr, "%s: %zu nodes, %zu quantizable layers, %zu parameters\n", o.output,
-                net->n_nodes, net->n_layers, mico_net_params(net));
+        fprintf(stderr, "%s: %zu nodes, %zu quantizable layers, %zu parameters\n",
+                o.output, net->n_nodes, net->n_layers, mico_net_params(net));
     mico_net_free(net);
     return finish(&o, "mico import", rc, &err);
 }
 
-/* ---- cost ---------------------------------------------------------------------------- */
+/* ---- cost
+ * ---------------------------------------------------------------------------- */
 
 static void cost_json(const mico_net *net, const mico_target *target,
                       const mico_scheme *scheme, double total)
@@ -199,9 +208,10 @@ static void cost_json(const mico_net *net, const mico_target *target,
 
     for (size_t l = 0; l < net->n_layers; l++)
         json_array_append_new(
-            rows, json_pack("{s:s, s:f}", "name", mico_layer_node(net, l)->name, "value",
-                            target->layer(net, l, scheme->bits[l],
-                                          scheme->bits[net->n_layers + l])));
+            rows,
+            json_pack("{s:s, s:f}", "name", mico_layer_node(net, l)->name, "value",
+                      target->layer(net, l, scheme->bits[l],
+                                    scheme->bits[net->n_layers + l])));
     mico_json_print(json_pack("{s:s, s:s, s:f, s:o}", "target", target->name, "unit",
                               target->unit, "value", total, "layers", rows));
 }

@@ -19,7 +19,8 @@ typedef struct option {
 #define NUMBER       (SIZE_MAX - 1)
 
 static const option options[] = {
-    {"data", 'd', TEXT(data), "DATA         data set (folder, .npz, .h5, IMAGES,LABELS)"},
+    {"data", 'd', TEXT(data),
+     "DATA         data set (folder, .npz, .h5, IMAGES,LABELS)"},
     {"scheme", 's', TEXT(scheme), "S          w8a8, or 8/8,4/8,..., or mico:8,4,..."},
     {"mode", 'm', TEXT(mode), "int|fake|fp32 arithmetic (int)"},
     {"profile", 0, TEXT(profile), "NAME       arithmetic of mode int (integer)"},
@@ -29,11 +30,13 @@ static const option options[] = {
     {"title", 0, TEXT(title), "TEXT        of the report"},
     {"mul", 0, TEXT(mul), "A[,B,C]       preprocessing x = raw*mul + add per channel"},
     {"add", 0, TEXT(add), "A[,B,C]       see --mul"},
-    {"transform", 0, TEXT(transform), "LIST    applied to u8 images: mean2, padN, flat"},
+    {"transform", 0, TEXT(transform),
+     "LIST    applied to u8 images: mean2, padN, flat"},
     {"calibration", 0, TEXT(calibration),
      "SET[:A-B] images for activation ranges (train:0-511, else test:0-511)"},
     {"granularity", 0, TEXT(granularity), "channel|tensor  weight scales (channel)"},
-    {"weight-scale", 0, TEXT(weight_scale), "mse|mico       rule of weight scales (mse)"},
+    {"weight-scale", 0, TEXT(weight_scale),
+     "mse|mico       rule of weight scales (mse)"},
     {"act-range", 0, TEXT(act_range), "mse|max|percentile  activation scales (mse)"},
     {"act-codes", 0, TEXT(act_codes), "signed|unsigned   activation codes (signed)"},
     {"json", 0, FLAG, "             one JSON object on stdout"},
@@ -61,13 +64,16 @@ static void print_help(const char *usage, const char *accepts)
 static void wrong(mico_options_line *o, const char *command, const char *text,
                   const char *what)
 {
-    fprintf(stderr, "mico %s: %s '%s'; try 'mico %s --help'\n", command, text, what, command);
+    fprintf(stderr, "mico %s: %s '%s'; try 'mico %s --help'\n", command, text, what,
+            command);
     o->done = true;
     o->exit_code = 2;
 }
 
-/* The option that `arg` names among those accepted; *value: text behind '=', or NULL. */
-static const option *find_option(const char *arg, const char *accepts, const char **value)
+/* The option that `arg` names among those accepted; *value: text behind '=', or NULL.
+ */
+static const option *find_option(const char *arg, const char *accepts,
+                                 const char **value)
 {
     const char *equals = strchr(arg, '=');
     size_t n = equals != NULL ? (size_t)(equals - arg) : strlen(arg);
@@ -75,7 +81,8 @@ static const option *find_option(const char *arg, const char *accepts, const cha
     *value = equals != NULL ? equals + 1 : NULL;
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
         const option *op = &options[i];
-        bool is_long = n > 2 && strncmp(arg, "--", 2) == 0 && strlen(op->name) == n - 2 &&
+        bool is_long = n > 2 && strncmp(arg, "--", 2) == 0 &&
+                       strlen(op->name) == n - 2 &&
                        strncmp(arg + 2, op->name, n - 2) == 0;
         bool is_short = arg[1] == op->letter && op->letter != 0 && arg[2] == '\0';
 
@@ -88,10 +95,14 @@ static const option *find_option(const char *arg, const char *accepts, const cha
 void mico_options_read(mico_options_line *o, int argc, char **argv, const char *accepts,
                        const char *usage)
 {
-    *o = (mico_options_line){.mode = "int", .granularity = "channel",
-                             .weight_scale = "mse", .act_range = "mse",
-                             .act_codes = "signed", .profile = "integer",
-                             .mul = "", .add = ""};
+    *o = (mico_options_line){.mode = "int",
+                             .granularity = "channel",
+                             .weight_scale = "mse",
+                             .act_range = "mse",
+                             .act_codes = "signed",
+                             .profile = "integer",
+                             .mul = "",
+                             .add = ""};
     o->operand = mico_xcalloc((size_t)argc, sizeof *o->operand);
     for (int i = 1; i < argc && !o->done; i++) {
         const char *arg = argv[i], *value;
@@ -118,7 +129,8 @@ void mico_options_read(mico_options_line *o, int argc, char **argv, const char *
             if (op->offset != NUMBER)
                 *(const char **)((char *)o + op->offset) = value;
             else if (!mico_text_int(value, &o->images) || o->images <= 0)
-                wrong(o, argv[0], "--images must be a whole number above 0, not", value);
+                wrong(o, argv[0], "--images must be a whole number above 0, not",
+                      value);
         }
     }
 }

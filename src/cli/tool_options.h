@@ -10,7 +10,8 @@
 
 typedef struct mico_options_line {
     const char *data, *scheme, *mode, *target, *output, *mul, *add, *transform;
-    const char *calibration, *granularity, *weight_scale, *act_range, *act_codes, *profile;
+    const char *calibration, *granularity, *weight_scale, *act_range, *act_codes,
+        *profile;
     const char *title;
     int64_t images; /* 0: all */
     bool json;
@@ -36,10 +37,11 @@ typedef struct mico_subject {
     mico_calib *calib; /* NULL unless asked for */
 } mico_subject;
 
-/* Calibrates on --calibration, else on up to 512 training images, else (with a warning) on
- * up to 512 test images. */
+/* Calibrates on --calibration, else on up to 512 training images, else (with a warning)
+ * on up to 512 test images. */
 mico_status mico_subject_open(mico_subject *subject, const mico_net *net,
-                              const mico_options_line *o, bool calibrate, mico_err *err);
+                              const mico_options_line *o, bool calibrate,
+                              mico_err *err);
 void mico_subject_close(mico_subject *subject);
 
 #endif

@@ -21,7 +21,8 @@ static void default_folder(const char *results, char out[4096])
     snprintf(out, 4096, "%s/%s-report", folder, stem);
 }
 
-static mico_status write_report(const mico_options_line *o, mico_run **runs, mico_err *err)
+static mico_status write_report(const mico_options_line *o, mico_run **runs,
+                                mico_err *err)
 {
     char folder[4096];
     mico_str text = {0};

@@ -1,8 +1,8 @@
 /* err.h: what can go wrong, said once.
  *
- * A fallible function returns a mico_status and fills the caller's mico_err (which may be
- * NULL). The function that first detects the error words it; callers only add where it
- * happened:
+ * A fallible function returns a mico_status and fills the caller's mico_err (which may
+ * be NULL). The function that first detects the error words it; callers only add where
+ * it happened:
  *
  *     mico_err err;
  *     if (mico_net_load(&net, path, &err) != MICO_OK)
@@ -15,22 +15,22 @@
 
 /* X(suffix, text, exit code of a program that ends with it). 0 done, 1 a request could
  * not be met, 2 bad input, 70 our own bug, 75 stopped early and resumable. */
-#define MICO_STATUS_LIST(X)                                                              \
-    X(OK, "ok", 0)                                                                       \
-    X(EUSAGE, "usage", 2)                                                                \
-    X(EJOB, "job file", 2)                                                               \
-    X(ENET, "network", 2)                                                                \
-    X(EDATA, "data set", 2)                                                              \
-    X(ESCHEME, "scheme", 2)                                                              \
-    X(EUNSUP, "not supported", 2)                                                        \
-    X(ELIMIT, "too large", 2)                                                            \
-    X(EIO, "input/output", 2)                                                            \
-    X(EFORMAT, "file format", 2)                                                         \
-    X(EUNMET, "request not met", 1)                                                      \
-    X(ENOMEM, "out of memory", 1)                                                        \
-    X(ESTORE, "results store", 75)                                                       \
-    X(ECOMM, "communication", 75)                                                        \
-    X(ESTOPPED, "stopped early", 75)                                                     \
+#define MICO_STATUS_LIST(X)                                                            \
+    X(OK, "ok", 0)                                                                     \
+    X(EUSAGE, "usage", 2)                                                              \
+    X(EJOB, "job file", 2)                                                             \
+    X(ENET, "network", 2)                                                              \
+    X(EDATA, "data set", 2)                                                            \
+    X(ESCHEME, "scheme", 2)                                                            \
+    X(EUNSUP, "not supported", 2)                                                      \
+    X(ELIMIT, "too large", 2)                                                          \
+    X(EIO, "input/output", 2)                                                          \
+    X(EFORMAT, "file format", 2)                                                       \
+    X(EUNMET, "request not met", 1)                                                    \
+    X(ENOMEM, "out of memory", 1)                                                      \
+    X(ESTORE, "results store", 75)                                                     \
+    X(ECOMM, "communication", 75)                                                      \
+    X(ESTOPPED, "stopped early", 75)                                                   \
     X(EBUG, "internal error", 70)
 
 typedef enum mico_status {

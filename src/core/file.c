@@ -61,11 +61,12 @@ void mico_stem(const char *path, char *out, size_t size)
     const char *name = slash != NULL ? slash + 1 : path;
     const char *dot = strrchr(name, '.');
 
-    snprintf(out, size, "%.*s", (int)(dot > name ? dot - name : (long)strlen(name)), name);
+    snprintf(out, size, "%.*s", (int)(dot > name ? dot - name : (long)strlen(name)),
+             name);
 }
 
-mico_status mico_file_read(uint8_t **out, size_t *n, const char *path, size_t limit_bytes,
-                           mico_err *err)
+mico_status mico_file_read(uint8_t **out, size_t *n, const char *path,
+                           size_t limit_bytes, mico_err *err)
 {
     size_t used = 0, capacity = 1 << 16;
     uint8_t *buf = NULL;
@@ -90,13 +91,14 @@ mico_status mico_file_read(uint8_t **out, size_t *n, const char *path, size_t li
         if (got < 0) {
             const char *text = gzerror(f, &zerr);
 
-            rc = mico_fail(err, zerr == Z_ERRNO ? MICO_EIO : MICO_EFORMAT, "%s: %s", path,
-                           zerr == Z_ERRNO ? strerror(errno) : text);
+            rc = mico_fail(err, zerr == Z_ERRNO ? MICO_EIO : MICO_EFORMAT, "%s: %s",
+                           path, zerr == Z_ERRNO ? strerror(errno) : text);
             break;
         }
         used += (size_t)got;
         if (used > limit_bytes) {
-            rc = mico_fail(err, MICO_ELIMIT, "%s: more than %zu bytes", path, limit_bytes);
+            rc = mico_fail(err, MICO_ELIMIT, "%s: more than %zu bytes", path,
+                           limit_bytes);
             break;
         }
         if (used < capacity) {
@@ -128,15 +130,16 @@ mico_status mico_file_read(uint8_t **out, size_t *n, const char *path, size_t li
     return MICO_OK;
 }
 
-mico_status mico_file_write(const char *path, const void *bytes, size_t n, mico_err *err)
+mico_status mico_file_write(const char *path, const void *bytes, size_t n,
+                            mico_err *err)
 {
     char temporary[4096];
     const uint8_t *p = bytes;
     size_t left = n;
     int fd, saved;
 
-    if ((size_t)snprintf(temporary, sizeof temporary, "%s.tmp%ld", path, (long)getpid()) >=
-        sizeof temporary)
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.tmp%ld", path,
+                         (long)getpid()) >= sizeof temporary)
         return mico_fail(err, MICO_EIO, "%s: path is too long", path);
     fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)

@@ -20,14 +20,16 @@ void mico_dirname(const char *path, char *out, size_t size);
 /* "c" of "a/b/c.h5": the last part without its last ending. */
 void mico_stem(const char *path, char *out, size_t size);
 
-/* Reads a file, gunzipping it where it is gzipped. The contents are followed by one zero
- * byte that *n does not count. Fails with MICO_ELIMIT above limit_bytes (so a small .gz
- * cannot fill the memory), MICO_EFORMAT where the compressed stream is damaged or cut.
- * Release *out with free(). */
-mico_status mico_file_read(uint8_t **out, size_t *n, const char *path, size_t limit_bytes,
-                           mico_err *err);
+/* Reads a file, gunzipping it where it is gzipped. The contents are followed by one
+ * zero byte that *n does not count. Fails with MICO_ELIMIT above limit_bytes (so a
+ * small .gz cannot fill the memory), MICO_EFORMAT where the compressed stream is
+ * damaged or cut. Release *out with free(). */
+mico_status mico_file_read(uint8_t **out, size_t *n, const char *path,
+                           size_t limit_bytes, mico_err *err);
 
-/* Replaces path by these bytes: temporary name, fsync, rename. Nobody sees half a file. */
-mico_status mico_file_write(const char *path, const void *bytes, size_t n, mico_err *err);
+/* Replaces path by these bytes: temporary name, fsync, rename. Nobody sees half a file.
+ */
+mico_status mico_file_write(const char *path, const void *bytes, size_t n,
+                            mico_err *err);
 
 #endif

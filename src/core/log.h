@@ -11,8 +11,8 @@ typedef enum mico_level {
     MICO_LOG_DEBUG,
 } mico_level;
 
-/* Sets what is printed and the rank that is printed with it (rank < 0: no rank). Messages
- * of INFO and below come from rank 0 only. */
+/* Sets what is printed and the rank that is printed with it (rank < 0: no rank).
+ * Messages of INFO and below come from rank 0 only. */
 void mico_log_setup(mico_level level, int rank);
 
 void mico_log(mico_level level, const char *fmt, ...)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_ALIGN      ((size_t)64)
+#define ARENA_ALIGN       ((size_t)64)
 #define ARENA_BLOCK_BYTES ((size_t)64 << 10)
 
 struct mico_arena_block {
@@ -21,7 +21,8 @@ static void die_oom(size_t bytes)
     exit(1);
 }
 
-/* The one mutable global of core besides the log level: set once by a program's main. */
+/* The one mutable global of core besides the log level: set once by a program's main.
+ */
 static void (*oom_hook)(size_t) = die_oom;
 
 void mico_oom_hook(void (*hook)(size_t))
@@ -73,8 +74,9 @@ mico_status mico_try_array(void **out, size_t count, size_t size, size_t limit_b
     void *p;
 
     if (size != 0 && count > limit_bytes / size)
-        return mico_fail(err, MICO_ELIMIT, "%s: %zu x %zu bytes is above the limit of %zu",
-                         what, count, size, limit_bytes);
+        return mico_fail(err, MICO_ELIMIT,
+                         "%s: %zu x %zu bytes is above the limit of %zu", what, count,
+                         size, limit_bytes);
     p = calloc(count > 0 ? count : 1, size > 0 ? size : 1);
     if (p == NULL)
         return mico_fail(err, MICO_ENOMEM, "%s: no memory for %zu bytes", what,

@@ -2,8 +2,8 @@
  *
  * mico_x* never return NULL: sizes that the program bounds are allocated or the process
  * ends through the out-of-memory hook. Sizes that come from a file go through
- * mico_try_array, which fails like any bad input. An arena holds things that live and die
- * together:
+ * mico_try_array, which fails like any bad input. An arena holds things that live and
+ * die together:
  *
  *     mico_arena a = {0};
  *     float *x = mico_arena_alloc(&a, n * sizeof *x);
@@ -27,8 +27,8 @@ char *mico_xstrdup(const char *text);
 void *mico_xaligned(size_t bytes);
 
 /* Allocates count*size zeroed bytes whose size a file declared. Fails with MICO_ELIMIT
- * when that is above limit_bytes or overflows, MICO_ENOMEM when there is no memory. what
- * names the thing in the message. */
+ * when that is above limit_bytes or overflows, MICO_ENOMEM when there is no memory.
+ * what names the thing in the message. */
 mico_status mico_try_array(void **out, size_t count, size_t size, size_t limit_bytes,
                            const char *what, mico_err *err);
 

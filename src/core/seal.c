@@ -20,7 +20,8 @@ mico_seal mico_seal_check(const uint8_t *bytes, size_t n)
 {
     mico_reader r = {.bytes = bytes, .len = n};
 
-    if (n < MICO_SEAL_BYTES || memcmp(bytes + n - MICO_SEAL_BYTES, mark, sizeof mark) != 0)
+    if (n < MICO_SEAL_BYTES ||
+        memcmp(bytes + n - MICO_SEAL_BYTES, mark, sizeof mark) != 0)
         return MICO_SEAL_NONE;
     r.at = n - sizeof(uint64_t);
     return mico_get_u64(&r) == mico_hash(bytes, n - MICO_SEAL_BYTES, 0)

@@ -1,9 +1,9 @@
 /* seal.h: a check sum behind the end of an HDF5 file, where HDF5 does not look.
  *
- * The HDF5 library trusts its input: flipped bytes can crash it. Files of ours therefore
- * end in 16 bytes, a mark and the XXH64 of all bytes before them, and readers check them
- * before the library sees the file. A program that opens the file for writing cuts the
- * seal off. */
+ * The HDF5 library trusts its input: flipped bytes can crash it. Files of ours
+ * therefore end in 16 bytes, a mark and the XXH64 of all bytes before them, and readers
+ * check them before the library sees the file. A program that opens the file for
+ * writing cuts the seal off. */
 #ifndef MICO_CORE_SEAL_H
 #define MICO_CORE_SEAL_H
 

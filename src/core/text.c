@@ -120,10 +120,13 @@ bool mico_text_bytes(const char *text, uint64_t *out_bytes)
         const char *name;
         double factor;
     } units[] = {
-        {"", 1},     {"B", 1},      {"kB", 1e3},        {"KB", 1e3},
-        {"MB", 1e6}, {"GB", 1e9},   {"TB", 1e12},       {"KiB", 1024},
-        {"K", 1024}, {"M", 1 << 20}, {"G", 1 << 30},     {"MiB", 1 << 20},
-        {"GiB", 1 << 30},           {"TiB", 1099511627776.0},
+        {"", 1},          {"B", 1},
+        {"kB", 1e3},      {"KB", 1e3},
+        {"MB", 1e6},      {"GB", 1e9},
+        {"TB", 1e12},     {"KiB", 1024},
+        {"K", 1024},      {"M", 1 << 20},
+        {"G", 1 << 30},   {"MiB", 1 << 20},
+        {"GiB", 1 << 30}, {"TiB", 1099511627776.0},
     };
     const char *unit;
     double number;
@@ -166,7 +169,8 @@ bool mico_text_seconds(const char *text, double *out_s)
         for (i = 0; i < sizeof units / sizeof units[0]; i++) {
             size_t n = strlen(units[i].name);
 
-            if (strncmp(unit, units[i].name, n) == 0 && !isalpha((unsigned char)unit[n]))
+            if (strncmp(unit, units[i].name, n) == 0 &&
+                !isalpha((unsigned char)unit[n]))
                 break;
         }
         if (i == sizeof units / sizeof units[0])

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A string that grows. {0} is a valid empty one; text is NULL until something is added. */
+/* A string that grows. {0} is a valid empty one; text is NULL until something is added.
+ */
 typedef struct mico_str {
     char *text;
     size_t len, capacity;
@@ -17,16 +18,16 @@ void mico_str_add(mico_str *s, const char *fmt, ...)
 void mico_str_put(mico_str *s, const char *bytes, size_t n);
 void mico_str_free(mico_str *s);
 
-/* Copies the trimmed piece of *rest before the next `sep` into out (cut at size) and moves
- * *rest behind it; false at the end of the text. */
+/* Copies the trimmed piece of *rest before the next `sep` into out (cut at size) and
+ * moves *rest behind it; false at the end of the text. */
 bool mico_text_next(const char **rest, char sep, char *out, size_t size);
 
 /* Whole-text numbers; false if anything is left over, out of range, or not finite. */
 bool mico_text_int(const char *text, int64_t *out);
 bool mico_text_double(const char *text, double *out);
 
-/* Number with an optional unit: "4MiB", "1.5GB", "256" -> bytes; "90s", "10min", "3h30m",
- * "1d" -> seconds (a bare number is seconds). */
+/* Number with an optional unit: "4MiB", "1.5GB", "256" -> bytes; "90s", "10min",
+ * "3h30m", "1d" -> seconds (a bare number is seconds). */
 bool mico_text_bytes(const char *text, uint64_t *out_bytes);
 bool mico_text_seconds(const char *text, double *out_s);
 

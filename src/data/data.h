@@ -96,8 +96,8 @@ mico_status mico_splits_resolve(mico_splits *out, const mico_dataset *data,
                                 const char *final, mico_err *err);
 
 /* One subset, "SET[:FIRST-LAST]"; use names it in messages. */
-mico_status mico_split_parse(mico_split *out, const mico_dataset *data, const char *text,
-                             const char *use, mico_err *err);
+mico_status mico_split_parse(mico_split *out, const mico_dataset *data,
+                             const char *text, const char *use, mico_err *err);
 
 /* "train:512-10511" */
 void mico_split_print(const mico_dataset *data, const mico_split *split, char out[64]);

@@ -53,7 +53,7 @@ typedef struct mico_table {
 } mico_table;
 
 mico_status mico_csv_read(mico_table *out, const uint8_t *bytes, size_t n,
-                            mico_err *err);
+                          mico_err *err);
 void mico_table_clear(mico_table *table);
 
 /* train may have n = 0. One type for both, u8 if no value is negative. */

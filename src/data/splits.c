@@ -62,8 +62,8 @@ static mico_status parse_range(mico_split *split, const char *text, const char *
     return MICO_OK;
 }
 
-mico_status mico_split_parse(mico_split *out, const mico_dataset *data, const char *text,
-                             const char *use, mico_err *err)
+mico_status mico_split_parse(mico_split *out, const mico_dataset *data,
+                             const char *text, const char *use, mico_err *err)
 {
     const char *colon = strchr(text, ':');
     size_t n = colon != NULL ? (size_t)(colon - text) : strlen(text);

@@ -110,7 +110,7 @@ static mico_status read_line(table_reader *r, mico_err *err)
 }
 
 mico_status mico_csv_read(mico_table *out, const uint8_t *bytes, size_t n,
-                            mico_err *err)
+                          mico_err *err)
 {
     table_reader r = {.at = (const char *)bytes,
                       .end = (const char *)bytes + n,

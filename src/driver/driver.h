@@ -1,8 +1,8 @@
 /* driver.h: the one loop: ask, propose, dispatch, record, tell.
  *
- * The proposal for trial k is made from the outcomes of trials 0..k-W, told in id order,
- * where W (the window) is fixed in the job: the trace does not depend on ranks or timing.
- * Everything durable goes through the store first; restart is replay. */
+ * The proposal for trial k is made from the outcomes of trials 0..k-W, told in id
+ * order, where W (the window) is fixed in the job: the trace does not depend on ranks
+ * or timing. Everything durable goes through the store first; restart is replay. */
 #ifndef MICO_DRIVER_DRIVER_H
 #define MICO_DRIVER_DRIVER_H
 
@@ -33,8 +33,8 @@ typedef struct mico_drive {
 } mico_drive;
 
 /* Runs all (remaining) studies. MICO_OK: complete. MICO_EUNMET: a study found nothing
- * feasible or failed too often. MICO_ESTOPPED: asked to stop, resumable; the text says by
- * what. */
+ * feasible or failed too often. MICO_ESTOPPED: asked to stop, resumable; the text says
+ * by what. */
 mico_status mico_driver_run(const mico_drive *drive, mico_err *err);
 
 #endif

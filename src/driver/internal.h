@@ -7,27 +7,28 @@
 /* Where a study stands; the loop keeps it, progress shows it. */
 typedef struct mico_loop {
     const mico_drive *drive;
-    size_t study;               /* index in job and store */
-    const mico_study *ask;      /* the job's study */
-    const mico_study_run *run;  /* what the store knows; grows as we record */
+    size_t study;              /* index in job and store */
+    const mico_study *ask;     /* the job's study */
+    const mico_study_run *run; /* what the store knows; grows as we record */
     mico_searcher *searcher;
     uint64_t n_told, n_distinct, n_failed_told, failures_in_a_row, dups_in_a_row;
-    bool exhausted;             /* the searcher has nothing more to propose */
-    uint64_t *waiting;          /* trial ids to dispatch, a queue in id order */
+    bool exhausted;    /* the searcher has nothing more to propose */
+    uint64_t *waiting; /* trial ids to dispatch, a queue in id order */
     size_t n_waiting, waiting_capacity;
     size_t n_flying;
-    uint32_t *attempts;         /* failed attempts by trial id */
+    uint32_t *attempts; /* failed attempts by trial id */
     size_t attempts_capacity;
-    int lost_in_a_row;          /* answers without an evaluation */
+    int lost_in_a_row; /* answers without an evaluation */
     double last_flush_s, flush_took_s, last_line_s, start_s;
     uint64_t done_at_start, last_percent;
-    struct mico_seen *seen;     /* scheme -> first trial */
+    struct mico_seen *seen; /* scheme -> first trial */
     size_t n_seen, seen_capacity;
-    size_t best;                /* of run->trial, or SIZE_MAX */
+    size_t best; /* of run->trial, or SIZE_MAX */
     bool drew_line;
 } mico_loop;
 
-/* order = arrival: outcomes are told as they come, proposals made as workers come free. */
+/* order = arrival: outcomes are told as they come, proposals made as workers come free.
+ */
 bool mico_loop_arrival(const mico_loop *loop);
 
 /* True once a signal or the wall clock says stop; err says which. */
@@ -40,7 +41,8 @@ mico_status mico_loop_housekeeping(mico_loop *loop, bool force, mico_err *err);
 mico_status mico_run_checks(mico_loop *loop, const mico_check *checks, size_t n,
                             mico_err *err);
 
-/* Loads the study into the pool, with its calibration (made and recorded if unknown). */
+/* Loads the study into the pool, with its calibration (made and recorded if unknown).
+ */
 mico_status mico_loop_calibrate(mico_loop *loop, mico_err *err);
 
 /* Draws or prints where the study stands. */

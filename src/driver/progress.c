@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define REDRAW_S    0.2  /* at most five times a second */
-#define PLAIN_S     60.0 /* a plain line at most this often ... */
-#define PLAIN_STEP  5    /* ... and only every so many percent */
-#define BAR_WIDTH   14
+#define REDRAW_S   0.2  /* at most five times a second */
+#define PLAIN_S    60.0 /* a plain line at most this often ... */
+#define PLAIN_STEP 5    /* ... and only every so many percent */
+#define BAR_WIDTH  14
 
 static void bar(char out[4 * BAR_WIDTH + 1], double fraction)
 {
@@ -40,7 +40,8 @@ static void best_text(const mico_loop *loop, char out[96])
     snprintf(out, 96, "best %.2f %%", 100 * mico_accuracy(&best->outcome));
     if (limit > 0)
         snprintf(out + strlen(out), 96 - strlen(out), " at %.0f %% of the %s limit",
-                 100 * mico_metric_cost(&problem->metric[metric], &best->scheme) / limit,
+                 100 * mico_metric_cost(&problem->metric[metric], &best->scheme) /
+                     limit,
                  problem->metric[metric].name);
 }
 
@@ -48,16 +49,17 @@ static void line_text(const mico_loop *loop, uint64_t done, char out[512])
 {
     uint64_t budget = loop->ask->study_budget;
     double elapsed_s = mico_now_s() - loop->start_s;
-    double rate = (double)(done - loop->done_at_start) / (elapsed_s > 0 ? elapsed_s : 1);
+    double rate =
+        (double)(done - loop->done_at_start) / (elapsed_s > 0 ? elapsed_s : 1);
     char bar_text[4 * BAR_WIDTH + 1], best[96], eta[32] = "-";
 
     bar(bar_text, (double)done / (double)budget);
     best_text(loop, best);
     if (rate > 0)
         mico_text_duration((double)(budget > done ? budget - done : 0) / rate, eta);
-    snprintf(out, 512, "%s %s [%s] %llu/%llu  %s  %.1f trials/s  eta %s", loop->run->name,
-             loop->ask->search_method, bar_text, (unsigned long long)done,
-             (unsigned long long)budget, best, rate, eta);
+    snprintf(out, 512, "%.63s %.31s [%s] %llu/%llu  %s  %.1f trials/s  eta %s",
+             loop->run->name, loop->ask->search_method, bar_text,
+             (unsigned long long)done, (unsigned long long)budget, best, rate, eta);
 }
 
 void mico_progress_show(mico_loop *loop, bool force)

@@ -1,4 +1,5 @@
-/* All studies of a job, one after the other: calibrate, reference, search, final checks. */
+/* All studies of a job, one after the other: calibrate, reference, search, final
+ * checks. */
 #include "driver/search_loop.h"
 
 #include "core/clock.h"
@@ -52,10 +53,12 @@ mico_status mico_loop_housekeeping(mico_loop *loop, bool force, mico_err *err)
     return rc;
 }
 
-/* ---- tasks beside the search --------------------------------------------------------- */
+/* ---- tasks beside the search
+ * --------------------------------------------------------- */
 
 /* Waits for the answer to `ticket`; lost ranks are replaced, crashes tried again. */
-static mico_status await(mico_loop *loop, mico_task *task, mico_reply *reply, mico_err *err)
+static mico_status await(mico_loop *loop, mico_task *task, mico_reply *reply,
+                         mico_err *err)
 {
     mico_pool *pool = loop->drive->pool;
     uint64_t tries = 0;
@@ -87,7 +90,8 @@ static mico_status await(mico_loop *loop, mico_task *task, mico_reply *reply, mi
             mico_reply_free(reply);
         }
         if (reply->outcome.state == MICO_STATE_DONE ||
-            reply->outcome.state == MICO_STATE_REFUSED || tries >= loop->ask->run_retries)
+            reply->outcome.state == MICO_STATE_REFUSED ||
+            tries >= loop->ask->run_retries)
             return MICO_OK;
         if (reply->outcome.state != MICO_STATE_CRASHED &&
             reply->outcome.state != MICO_STATE_INFRASTRUCTURE)
@@ -124,8 +128,9 @@ mico_status mico_loop_calibrate(mico_loop *loop, mico_err *err)
     if (rc != MICO_OK)
         return rc;
     if (reply.outcome.state != MICO_STATE_DONE)
-        rc = mico_fail(err, reply.outcome.state == MICO_STATE_INFRASTRUCTURE ? MICO_ECOMM
-                                                                            : MICO_ENET,
+        rc = mico_fail(err,
+                       reply.outcome.state == MICO_STATE_INFRASTRUCTURE ? MICO_ECOMM
+                                                                        : MICO_ENET,
                        "calibration: %s: %s", mico_state_text(reply.outcome.state),
                        reply.outcome.reason);
     else
@@ -166,7 +171,8 @@ mico_status mico_run_checks(mico_loop *loop, const mico_check *checks, size_t n,
         check.outcome = reply.outcome;
         mico_reply_free(&reply);
         if (check.outcome.state == MICO_STATE_INFRASTRUCTURE)
-            return mico_fail(err, MICO_ECOMM, "%s: %s", check.name, check.outcome.reason);
+            return mico_fail(err, MICO_ECOMM, "%s: %s", check.name,
+                             check.outcome.reason);
         rc = mico_store_check(loop->drive->store, loop->study, &check, err);
         if (rc != MICO_OK)
             return rc;
@@ -189,7 +195,8 @@ static void add_check(mico_check *checks, size_t *n, const char *name, mico_mode
         c->scheme = *scheme;
 }
 
-/* fp32 and the reference scheme, so that a wrong preprocessing shows before the search. */
+/* fp32 and the reference scheme, so that a wrong preprocessing shows before the search.
+ */
 static mico_status run_references(mico_loop *loop, mico_err *err)
 {
     mico_check checks[4];
@@ -202,8 +209,8 @@ static mico_status run_references(mico_loop *loop, mico_err *err)
     if (rc != MICO_OK)
         return rc;
     for (int split = MICO_SPLIT_SEARCH; split <= MICO_SPLIT_FINAL; split++) {
-        add_check(checks, &n, "fp32", MICO_MODE_FP32, (mico_split_name)split, MICO_NO_TRIAL,
-                  NULL);
+        add_check(checks, &n, "fp32", MICO_MODE_FP32, (mico_split_name)split,
+                  MICO_NO_TRIAL, NULL);
         add_check(checks, &n, "reference", MICO_MODE_INT, (mico_split_name)split,
                   MICO_NO_TRIAL, &reference);
     }
@@ -219,7 +226,8 @@ static mico_status run_references(mico_loop *loop, mico_err *err)
     return MICO_OK;
 }
 
-/* The winner, and where a front was asked for its members, on images never searched on. */
+/* The winner, and where a front was asked for its members, on images never searched on.
+ */
 static mico_status run_finals(mico_loop *loop, mico_err *err)
 {
     const mico_study_run *run = loop->run;
@@ -233,8 +241,8 @@ static mico_status run_finals(mico_loop *loop, mico_err *err)
         add_check(checks, &n, "best", MICO_MODE_INT, MICO_SPLIT_FINAL, best,
                   &run->trial[best].scheme);
     n_front = mico_front(&run->problem, run->trial, run->n_trials, front);
-    for (size_t i = 0; run->problem.goal == MICO_GOAL_PARETO && i < n_front &&
-                       i < MAX_FRONT_CHECKS;
+    for (size_t i = 0;
+         run->problem.goal == MICO_GOAL_PARETO && i < n_front && i < MAX_FRONT_CHECKS;
          i++)
         add_check(checks, &n, "front", MICO_MODE_INT, MICO_SPLIT_FINAL, front[i],
                   &run->trial[front[i]].scheme);
@@ -244,7 +252,8 @@ static mico_status run_finals(mico_loop *loop, mico_err *err)
     return rc;
 }
 
-/* ---- studies ------------------------------------------------------------------------- */
+/* ---- studies
+ * ------------------------------------------------------------------------- */
 
 static mico_status open_searcher(mico_loop *loop, mico_err *err)
 {
@@ -273,7 +282,8 @@ static mico_status run_study(mico_loop *loop, mico_err *err)
     if (rc != MICO_OK)
         return rc;
     if (loop->run->n_trials > 0) {
-        loop->best = mico_best(&loop->run->problem, loop->run->trial, loop->run->n_trials);
+        loop->best =
+            mico_best(&loop->run->problem, loop->run->trial, loop->run->n_trials);
         if (loop->best == loop->run->n_trials)
             loop->best = SIZE_MAX;
         mico_log(MICO_LOG_INFO, "%s: resuming behind %zu trials", loop->run->name,
@@ -305,11 +315,12 @@ static mico_status no_feasible(const mico_study_run *run, mico_err *err)
         return mico_fail(err, MICO_EUNMET, "study %s: no trial could be evaluated",
                          run->name);
     mico_scheme_print(&run->trial[least].scheme, scheme);
-    return mico_fail(err, MICO_EUNMET,
-                     "study %s: no evaluated scheme meets the limits; the least violating, "
-                     "trial %zu, exceeds them by %.1f %%: %.600s",
-                     run->name, least,
-                     100 * mico_violation(&run->problem, &run->trial[least].scheme), scheme);
+    return mico_fail(
+        err, MICO_EUNMET,
+        "study %s: no evaluated scheme meets the limits; the least violating, "
+        "trial %zu, exceeds them by %.1f %%: %.600s",
+        run->name, least,
+        100 * mico_violation(&run->problem, &run->trial[least].scheme), scheme);
 }
 
 mico_status mico_driver_run(const mico_drive *drive, mico_err *err)

@@ -1,5 +1,5 @@
-/* One study's search: proposals in id order, dispatch as workers come free, outcomes told
- * exactly when the window says so. */
+/* One study's search: proposals in id order, dispatch as workers come free, outcomes
+ * told exactly when the window says so. */
 #include "driver/search_loop.h"
 
 #include "core/clock.h"
@@ -13,7 +13,8 @@
 #define MAX_LOST_IN_A_ROW 5
 #define STOP_GRACE_S      5.0
 
-/* ---- schemes seen: open-addressing table of trial ids ------------------------------- */
+/* ---- schemes seen: open-addressing table of trial ids -------------------------------
+ */
 
 struct mico_seen {
     uint64_t hash, id;
@@ -64,7 +65,8 @@ static uint64_t seen_find(const mico_loop *loop, const mico_scheme *scheme)
     return slot->used ? slot->id : MICO_NO_TRIAL;
 }
 
-/* ---- telling ----------------------------------------------------------------------- */
+/* ---- telling -----------------------------------------------------------------------
+ */
 
 static bool finished(const mico_loop *loop, uint64_t id)
 {
@@ -132,7 +134,8 @@ static mico_status tell_next(mico_loop *loop, bool *told, mico_err *err)
     return tell(loop, loop->n_told, err);
 }
 
-/* ---- asking ------------------------------------------------------------------------ */
+/* ---- asking ------------------------------------------------------------------------
+ */
 
 typedef enum step { STEP_ASK, STEP_TELL, STEP_END } step;
 
@@ -143,8 +146,8 @@ static bool budget_spent(const mico_loop *loop)
 }
 
 /* What must happen before anything else. In fixed order the answer depends on ids and
- * outcomes only, never on timing: proposal k sees the outcomes of 0..k-W, and the budget
- * is judged by the failures among those told. */
+ * outcomes only, never on timing: proposal k sees the outcomes of 0..k-W, and the
+ * budget is judged by the failures among those told. */
 static step next_step(const mico_loop *loop)
 {
     uint64_t k = loop->run->n_trials, window = loop->ask->run_window;
@@ -216,10 +219,11 @@ static mico_status advance_arrival(mico_loop *loop, bool *end, mico_err *err)
     return rc;
 }
 
-/* ---- resuming ---------------------------------------------------------------------- */
+/* ---- resuming ----------------------------------------------------------------------
+ */
 
-/* Asks for trial k again: the search is a pure function of seed and outcomes, so it must
- * propose what the journal holds. */
+/* Asks for trial k again: the search is a pure function of seed and outcomes, so it
+ * must propose what the journal holds. */
 static mico_status ask_again(mico_loop *loop, uint64_t k, mico_err *err)
 {
     const mico_trial *trial = &loop->run->trial[k];
@@ -256,10 +260,11 @@ static mico_status replay_fixed(mico_loop *loop, mico_err *err)
             if (rc != MICO_OK)
                 return rc;
             if (!told)
-                return mico_fail(err, MICO_EUSAGE,
-                                 "study %s: trial %llu of the journal was proposed before "
-                                 "its window allowed; --fresh starts over",
-                                 loop->run->name, (unsigned long long)k);
+                return mico_fail(
+                    err, MICO_EUSAGE,
+                    "study %s: trial %llu of the journal was proposed before "
+                    "its window allowed; --fresh starts over",
+                    loop->run->name, (unsigned long long)k);
         }
         rc = ask_again(loop, k, err);
         if (rc != MICO_OK)
@@ -304,10 +309,12 @@ static mico_status replay_arrival(mico_loop *loop, mico_err *err)
 
 mico_status mico_loop_replay(mico_loop *loop, mico_err *err)
 {
-    return mico_loop_arrival(loop) ? replay_arrival(loop, err) : replay_fixed(loop, err);
+    return mico_loop_arrival(loop) ? replay_arrival(loop, err)
+                                   : replay_fixed(loop, err);
 }
 
-/* ---- dispatch and replies ----------------------------------------------------------- */
+/* ---- dispatch and replies -----------------------------------------------------------
+ */
 
 static uint32_t *attempts_of(mico_loop *loop, uint64_t id)
 {
@@ -343,7 +350,8 @@ static mico_status dispatch(mico_loop *loop, mico_err *err)
         loop->n_flying++;
     }
     loop->n_waiting -= sent;
-    memmove(loop->waiting, loop->waiting + sent, loop->n_waiting * sizeof *loop->waiting);
+    memmove(loop->waiting, loop->waiting + sent,
+            loop->n_waiting * sizeof *loop->waiting);
     return rc;
 }
 
@@ -364,8 +372,8 @@ static void note_best(mico_loop *loop, uint64_t id)
         loop->best = (size_t)id;
 }
 
-/* A crash may be bad luck of the machine: it is tried again `retries` times. A lost rank
- * is never the scheme's fault and does not count. */
+/* A crash may be bad luck of the machine: it is tried again `retries` times. A lost
+ * rank is never the scheme's fault and does not count. */
 static mico_status take_reply(mico_loop *loop, const mico_reply *reply, mico_err *err)
 {
     mico_trial trial;

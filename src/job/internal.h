@@ -26,8 +26,9 @@ mico_status mico_sweep_add(mico_sweep *sweep, const char *name, const char *valu
                            mico_err *err);
 void mico_sweep_free(mico_sweep *sweep);
 
-/* Fills job->study and canonical texts from values and sweep; errors get one line each. */
-void mico_sweep_expand(mico_job *job, const mico_values *values, const mico_sweep *sweep,
-                       const char *name, mico_str *errors);
+/* Fills job->study and canonical texts from values and sweep; errors get one line each.
+ */
+void mico_sweep_expand(mico_job *job, const mico_values *values,
+                       const mico_sweep *sweep, const char *name, mico_str *errors);
 
 #endif

@@ -12,17 +12,23 @@
 
 #define JOB_LIMIT_BYTES ((size_t)1 << 20)
 
-/* libinih gives its handler no line numbers and cuts long lines into bogus ones, so lines
- * are counted and measured where they are read. */
+/* libinih gives its handler no line numbers and takes lines of 200 bytes at most, so
+ * lines are counted, and cut into continued ones, where they are read. */
 typedef struct parse {
     const char *at, *end;
+    const char *part, *part_end; /* what is left of a line that was cut */
     const char *name;
     int line;
-    bool continued; /* current line is indented: continues the value above */
+    int *line_of; /* [n_read] what inih counts as lines */
+    size_t n_read, capacity;
+    bool continued;            /* current line is indented: continues the value above */
+    bool glued;                /* ... and was cut off it: no blank in between */
+    char section[64], key[64]; /* of the value that may be continued */
+    char *value;
+    int value_line;
     mico_values values;
     mico_sweep sweep;
     mico_str *errors;
-    char last_section[64];
 } parse;
 
 static void complain(parse *p, int line, const char *text)
@@ -33,28 +39,85 @@ static void complain(parse *p, int line, const char *text)
         mico_str_add(p->errors, "%s: %s\n", p->name, text);
 }
 
-static char *read_line(char *out, int size, void *stream)
+/* Length of a line without the comment at its end. */
+static size_t without_comment(const char *text, size_t n)
+{
+    size_t i = 0;
+
+    while (i < n && isspace((unsigned char)text[i]))
+        i++;
+    if (i < n && (text[i] == ';' || text[i] == '#'))
+        return 0;
+    for (i = 1; i < n; i++)
+        if (text[i] == ';' && isspace((unsigned char)text[i - 1]))
+            return i;
+    return n;
+}
+
+/* Where to cut a line so that joining its parts restores it; 0: nowhere. */
+static size_t find_cut(const char *text, size_t max)
+{
+    while (max > 0 &&
+           (isspace((unsigned char)text[max - 1]) ||
+            isspace((unsigned char)text[max]) || text[max] == ';' || text[max] == '#'))
+        max--;
+    return max;
+}
+
+/* The next part of a line that was cut: indented, so that it continues the value. */
+static char *read_part(char *out, size_t size, parse *p)
+{
+    size_t n = (size_t)(p->part_end - p->part), room = size - 3;
+
+    p->continued = p->glued = true;
+    if (n > room)
+        n = find_cut(p->part, room);
+    if (n == 0) {
+        complain(p, p->line, "line is too long and has nowhere to be cut");
+        p->part = p->part_end;
+    }
+    snprintf(out, size, " %.*s\n", (int)n, p->part);
+    p->part += n;
+    return out;
+}
+
+static char *read_line(char *out, int space, void *stream)
 {
     parse *p = stream;
-    const char *newline;
-    size_t n;
+    size_t n, size = (size_t)space;
+    const char *begin = p->at, *newline;
 
-    if (p->at >= p->end)
+    if (p->part >= p->part_end && begin >= p->end)
         return NULL;
-    p->line++;
-    newline = memchr(p->at, '\n', (size_t)(p->end - p->at));
-    n = (size_t)((newline != NULL ? newline : p->end) - p->at);
-    p->continued = n > 0 && (p->at[0] == ' ' || p->at[0] == '\t');
-    if (n + 2 > (size_t)size) {
-        complain(p, p->line, "line is too long; indent the next line to continue a value");
-        snprintf(out, (size_t)size, "\n");
-    } else if (memchr(p->at, '\0', n) != NULL) {
-        complain(p, p->line, "line holds a zero byte; is this a job file?");
-        snprintf(out, (size_t)size, "\n");
-    } else {
-        snprintf(out, (size_t)size, "%.*s\n", (int)n, p->at);
-    }
+    if (p->part >= p->part_end)
+        p->line++;
+    p->line_of = mico_grow(p->line_of, p->n_read, &p->capacity, sizeof *p->line_of);
+    p->line_of[p->n_read++] = p->line;
+    if (p->part < p->part_end)
+        return read_part(out, size, p);
+    newline = memchr(begin, '\n', (size_t)(p->end - begin));
+    n = (size_t)((newline != NULL ? newline : p->end) - begin);
     p->at = newline != NULL ? newline + 1 : p->end;
+    p->continued = n > 0 && (begin[0] == ' ' || begin[0] == '\t');
+    p->glued = false;
+    if (memchr(begin, '\0', n) != NULL) {
+        complain(p, p->line, "line holds a zero byte; is this a job file?");
+        n = 0;
+    }
+    if (n + 2 > size) {
+        size_t whole = without_comment(begin, n);
+
+        n = whole + 2 > size ? find_cut(begin, size - 3) : whole;
+        if (n < whole && (n == 0 || (!p->continued && memchr(begin, '=', n) == NULL &&
+                                     memchr(begin, ':', n) == NULL))) {
+            complain(p, p->line, "line is too long and has nowhere to be cut");
+            n = 0;
+        } else if (n < whole) {
+            p->part = begin + n;
+            p->part_end = begin + whole;
+        }
+    }
+    snprintf(out, size, "%.*s\n", (int)n, begin);
     return out;
 }
 
@@ -106,14 +169,7 @@ static void take(parse *p, int line, const char *section, const char *name,
         return;
     }
     i = (size_t)(key - mico_keys);
-    if (p->values.text[i] != NULL && p->continued && !override) {
-        mico_str joined = {0};
-
-        mico_str_add(&joined, "%s %s", p->values.text[i], value);
-        free(p->values.text[i]);
-        p->values.text[i] = joined.text;
-        value = joined.text;
-    } else if (p->values.text[i] != NULL && !override) {
+    if (p->values.text[i] != NULL && !override) {
         mico_str text = {0};
 
         mico_str_add(&text, "key '%s' was given before, on line %d", name,
@@ -121,35 +177,60 @@ static void take(parse *p, int line, const char *section, const char *name,
         complain(p, line, text.text);
         mico_str_free(&text);
         return;
-    } else {
-        free(p->values.text[i]);
-        p->values.text[i] = mico_xstrdup(value);
     }
+    free(p->values.text[i]);
+    p->values.text[i] = mico_xstrdup(value);
     p->values.line[i] = line;
     if (mico_key_set(key, &probe, value, &err) != MICO_OK)
         complain(p, line, err.text);
 }
 
-static int on_value(void *user, const char *section, const char *name, const char *value)
+/* A value is complete when the next one begins. */
+static void end_value(parse *p)
+{
+    if (p->value == NULL)
+        return;
+    if (strcmp(p->section, "sweep") == 0)
+        take_sweep(p, p->value_line, p->key, p->value);
+    else
+        take(p, p->value_line, p->section, p->key, p->value, false);
+    free(p->value);
+    p->value = NULL;
+}
+
+static int on_value(void *user, const char *section, const char *name,
+                    const char *value)
 {
     parse *p = user;
 
-    if (strcmp(section, "sweep") == 0)
-        take_sweep(p, p->line, name, value);
-    else
-        take(p, p->line, section, name, value, false);
+    if (p->continued && p->value != NULL && strcmp(section, p->section) == 0 &&
+        strcmp(name, p->key) == 0) {
+        mico_str joined = {0};
+
+        mico_str_add(&joined, "%s%s%s", p->value, p->glued ? "" : " ", value);
+        free(p->value);
+        p->value = joined.text;
+        return 1;
+    }
+    end_value(p);
+    snprintf(p->section, sizeof p->section, "%s", section);
+    snprintf(p->key, sizeof p->key, "%s", name);
+    p->value = mico_xstrdup(value);
+    p->value_line = p->line;
     return 1;
 }
 
 /* --set section.key=value */
 static void take_set(parse *p, const char *set)
 {
-    char section[64], name[64];
+    char section[64], name[64], *value;
     const char *equals = strchr(set, '='), *dot = strchr(set, '.');
+    size_t n;
     mico_str text = {0};
 
     if (equals == NULL || dot == NULL || dot > equals ||
-        (size_t)(dot - set) >= sizeof section || (size_t)(equals - dot) >= sizeof name) {
+        (size_t)(dot - set) >= sizeof section ||
+        (size_t)(equals - dot) >= sizeof name) {
         mico_str_add(&text, "--set %s: must be section.key=value", set);
         mico_str_add(p->errors, "%s\n", text.text);
         mico_str_free(&text);
@@ -164,13 +245,19 @@ static void take_set(parse *p, const char *set)
         if (second != NULL)
             take_sweep(p, 0, full, equals + 1);
         else
-            mico_str_add(p->errors, "--set %s: must be sweep.section.key=values\n", set);
+            mico_str_add(p->errors, "--set %s: must be sweep.section.key=values\n",
+                         set);
         return;
     }
     snprintf(name, sizeof name, "%.*s", (int)(equals - dot - 1), dot + 1);
-    while (*++equals == ' ')
+    while (isspace((unsigned char)*++equals))
         ;
-    take(p, 0, section, name, equals, true);
+    value = mico_xstrdup(equals);
+    n = strlen(value);
+    while (n > 0 && isspace((unsigned char)value[n - 1]))
+        value[--n] = '\0';
+    take(p, 0, section, name, value, true);
+    free(value);
 }
 
 mico_status mico_job_parse(mico_job **out, const char *text, size_t n, const char *name,
@@ -182,8 +269,10 @@ mico_status mico_job_parse(mico_job **out, const char *text, size_t n, const cha
     int bad_line;
 
     bad_line = ini_parse_stream(read_line, &p, on_value, &p);
+    end_value(&p);
     if (bad_line > 0)
-        complain(&p, bad_line, "neither [section] nor key = value");
+        complain(&p, p.line_of[bad_line - 1], "neither [section] nor key = value");
+    free(p.line_of);
     for (size_t i = 0; i < n_sets; i++)
         take_set(&p, sets[i]);
     snprintf(job->path, sizeof job->path, "%s", name);

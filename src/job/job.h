@@ -5,7 +5,8 @@
  *     for (size_t i = 0; i < job->n_studies; i++) ... job->study[i] ...
  *     mico_job_free(job);
  *
- * Every key stands once, in the table of keys.c, from which parser, defaults, --list keys,
+ * Every key stands once, in the table of keys.c, from which parser, defaults, --list
+ * keys,
  * --print-job and the suggestions for unknown keys are made. All errors of a file are
  * reported at once. [sweep] makes the product of the listed values: one study each.
  * Paths in a job file are relative to the folder of the job file if they exist there,
@@ -23,12 +24,13 @@
 
 #define MICO_JOB_TEXT 256
 
-/* Values of one study; members are named section_key and documented in the key table. */
+/* Values of one study; members are named section_key and documented in the key table.
+ */
 typedef struct mico_study {
     char study_name[MICO_JOB_TEXT];
     uint64_t study_seed, study_budget;
     double study_wallclock_s;
-    char net_path[MICO_JOB_TEXT], net_mul[MICO_JOB_TEXT], net_add[MICO_JOB_TEXT];
+    char net_path[4 * MICO_JOB_TEXT], net_mul[MICO_JOB_TEXT], net_add[MICO_JOB_TEXT];
     char data_path[4 * MICO_JOB_TEXT], data_transform[MICO_JOB_TEXT];
     char data_calibration[MICO_JOB_TEXT], data_search[MICO_JOB_TEXT],
         data_final[MICO_JOB_TEXT];
@@ -69,8 +71,8 @@ mico_status mico_job_parse(mico_job **out, const char *text, size_t n, const cha
 void mico_job_free(mico_job *job);
 
 /* What a worker needs of a study: its text, the job's path (for relative paths) and the
- * calibration (NULL and 0 while there is none). get parses the text again, so driver and
- * workers cannot disagree; calib points into the reader's bytes. */
+ * calibration (NULL and 0 while there is none). get parses the text again, so driver
+ * and workers cannot disagree; calib points into the reader's bytes. */
 void mico_study_put(mico_writer *w, const mico_study *study, const char *job_path,
                     const uint8_t *calib, size_t calib_bytes);
 mico_status mico_study_get(mico_reader *r, mico_job **out, const uint8_t **calib,
@@ -90,7 +92,7 @@ typedef struct mico_limit {
 } mico_limit;
 
 /* Parses a comma separated list into limits[0..*n) (room for max). */
-mico_status mico_limits_parse(const char *text, mico_limit *limits, size_t max, size_t *n,
-                              mico_err *err);
+mico_status mico_limits_parse(const char *text, mico_limit *limits, size_t max,
+                              size_t *n, mico_err *err);
 
 #endif

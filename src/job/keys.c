@@ -1,6 +1,8 @@
-/* Every key of a job file, once: parser, defaults, --list keys and docs come from here. */
+/* Every key of a job file, once: parser, defaults, --list keys and docs come from here.
+ */
 #include "job/keys.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -76,8 +78,8 @@ const mico_key mico_keys[] = {
     {"search", "tournament", MICO_KEY_COUNT, AT(search_tournament), "6", NULL, false,
      "evolution: sample that a parent is the best of"},
 
-    {"run", "parallel", MICO_KEY_COUNT, AT(run_parallel), "4", NULL, false,
-     "evaluations that may run at once; fixes the window, whatever the number of ranks"},
+    {"run", "parallel", MICO_KEY_COUNT, AT(run_parallel), "4", NULL, true,
+     "evaluations expected at once; sets the window, whatever the number of ranks"},
     {"run", "window", MICO_KEY_COUNT, AT(run_window), "0", NULL, false,
      "a proposal sees all outcomes but the last window-1; 0: 2 x parallel"},
     {"run", "order", MICO_KEY_CHOICE, AT(run_order), "fixed", "fixed|arrival", false,
@@ -129,6 +131,15 @@ static bool is_choice(const char *choices, const char *value)
     return false;
 }
 
+/* Whether a value is the same when it is read again from the canonical text. */
+static bool is_one_line(const char *value)
+{
+    for (const char *c = value; *c != '\0'; c++)
+        if (*c == '\n' || (*c == ';' && (c == value || isspace((unsigned char)c[-1]))))
+            return false;
+    return true;
+}
+
 mico_status mico_key_set(const mico_key *key, mico_study *study, const char *value,
                          mico_err *err)
 {
@@ -137,38 +148,47 @@ mico_status mico_key_set(const mico_key *key, mico_study *study, const char *val
     uint64_t bytes;
     double number;
 
+    if (!is_one_line(value))
+        return mico_fail(err, MICO_EJOB,
+                         "%s: a value is one line, and ';' behind a blank "
+                         "begins a comment",
+                         key->name);
     switch (key->type) {
     case MICO_KEY_CHOICE:
         if (!is_choice(key->choices, value))
-            return mico_fail(err, MICO_EJOB, "%s = %s: must be one of %s", key->name, value,
-                             key->choices);
+            return mico_fail(err, MICO_EJOB, "%s = %s: must be one of %s", key->name,
+                             value, key->choices);
         /* fall through */
     case MICO_KEY_TEXT:
         if (strlen(value) >= key->size)
-            return mico_fail(err, MICO_EJOB, "%s: longer than %zu characters", key->name,
-                             key->size - 1);
+            return mico_fail(err, MICO_EJOB, "%s: longer than %zu characters",
+                             key->name, key->size - 1);
         snprintf(member, key->size, "%s", value);
         return MICO_OK;
     case MICO_KEY_COUNT:
         if (!mico_text_int(value, &whole) || whole < 0)
-            return mico_fail(err, MICO_EJOB, "%s = %s: must be a whole number from 0 on",
-                             key->name, value);
+            return mico_fail(err, MICO_EJOB,
+                             "%s = %s: must be a whole number from 0 on", key->name,
+                             value);
         bytes = (uint64_t)whole;
         memcpy(member, &bytes, sizeof bytes);
         return MICO_OK;
     case MICO_KEY_NUMBER:
         if (!mico_text_double(value, &number))
-            return mico_fail(err, MICO_EJOB, "%s = %s: must be a number", key->name, value);
+            return mico_fail(err, MICO_EJOB, "%s = %s: must be a number", key->name,
+                             value);
         break;
     case MICO_KEY_SECONDS:
         if (!mico_text_seconds(value, &number))
-            return mico_fail(err, MICO_EJOB, "%s = %s: must be a time such as 90s, 10min, 2h",
+            return mico_fail(err, MICO_EJOB,
+                             "%s = %s: must be a time such as 90s, 10min, 2h",
                              key->name, value);
         break;
     case MICO_KEY_BYTES:
         if (!mico_text_bytes(value, &bytes))
-            return mico_fail(err, MICO_EJOB, "%s = %s: must be a size such as 512MiB, 2GiB",
-                             key->name, value);
+            return mico_fail(err, MICO_EJOB,
+                             "%s = %s: must be a size such as 512MiB, 2GiB", key->name,
+                             value);
         memcpy(member, &bytes, sizeof bytes);
         return MICO_OK;
     }
@@ -195,7 +215,8 @@ void mico_job_list_keys(mico_str *out)
             mico_str_add(out, "%-10s  ", key->preset[0] != '\0' ? key->preset : "-");
         mico_str_add(out, "%s\n", key->help);
     }
-    mico_str_add(out, "\n[sweep]\n  section.key = value, value, ...   one study for each "
-                      "combination (FIRST..LAST for whole numbers; | separates where values "
-                      "hold commas)\n");
+    mico_str_add(out,
+                 "\n[sweep]\n  section.key = value, value, ...   one study for each "
+                 "combination (FIRST..LAST for whole numbers; | separates where values "
+                 "hold commas)\n");
 }

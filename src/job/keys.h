@@ -6,8 +6,8 @@
 
 typedef enum mico_key_type {
     MICO_KEY_TEXT,
-    MICO_KEY_CHOICE,  /* one of the words of `choices` */
-    MICO_KEY_COUNT,   /* whole number >= 0 */
+    MICO_KEY_CHOICE, /* one of the words of `choices` */
+    MICO_KEY_COUNT,  /* whole number >= 0 */
     MICO_KEY_NUMBER,
     MICO_KEY_SECONDS, /* "90s", "10min", "2h" */
     MICO_KEY_BYTES,   /* "2GiB" */

@@ -22,12 +22,14 @@ static mico_status parse_limit(mico_limit *limit, const char *item, mico_err *er
     while (n > 0 && isspace((unsigned char)item[n - 1]))
         n--;
     if (n == 0 || n >= sizeof limit->metric)
-        return mico_fail(err, MICO_EJOB, "subject_to: '%s' names no metric before <=", item);
+        return mico_fail(err, MICO_EJOB,
+                         "subject_to: '%s' names no metric before <=", item);
     snprintf(limit->metric, sizeof limit->metric, "%.*s", (int)n, item);
     value_text = relation + 2;
     of = strstr(value_text, " of ");
     snprintf(value, sizeof value, "%.*s",
-             (int)(of != NULL ? of - value_text : (long)strlen(value_text)), value_text);
+             (int)(of != NULL ? of - value_text : (long)strlen(value_text)),
+             value_text);
     value_text = value;
     while (isspace((unsigned char)*value_text))
         value_text++;
@@ -35,9 +37,10 @@ static mico_status parse_limit(mico_limit *limit, const char *item, mico_err *er
         const char *rest = of + 4;
 
         limit->relative = true;
-        if (!mico_text_next(&rest, '\0', limit->of, sizeof limit->of) || limit->of[0] == '\0')
-            return mico_fail(err, MICO_EJOB, "subject_to: '%s' names no scheme after of",
-                             item);
+        if (!mico_text_next(&rest, '\0', limit->of, sizeof limit->of) ||
+            limit->of[0] == '\0')
+            return mico_fail(err, MICO_EJOB,
+                             "subject_to: '%s' names no scheme after of", item);
     }
     if (mico_text_double(value_text, &limit->value) && limit->value >= 0)
         return MICO_OK;
@@ -50,8 +53,8 @@ static mico_status parse_limit(mico_limit *limit, const char *item, mico_err *er
                      value_text, item);
 }
 
-mico_status mico_limits_parse(const char *text, mico_limit *limits, size_t max, size_t *n,
-                              mico_err *err)
+mico_status mico_limits_parse(const char *text, mico_limit *limits, size_t max,
+                              size_t *n, mico_err *err)
 {
     const char *rest = text;
     char item[128];

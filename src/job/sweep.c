@@ -1,4 +1,5 @@
-/* From values to studies: defaults, the [sweep] product, names, canonical texts, keys. */
+/* From values to studies: defaults, the [sweep] product, names, canonical texts, keys.
+ */
 #include "job/internal.h"
 
 #include "core/file.h"
@@ -37,7 +38,8 @@ static mico_status add_range(mico_sweep_axis *axis, const char *item, const char
     snprintf(text, sizeof text, "%.*s", (int)(dots - item), item);
     if (!mico_text_int(text, &first) || !mico_text_int(dots + 2, &last) || first < 0 ||
         last < first || last - first >= MAX_VALUES)
-        return mico_fail(err, MICO_EJOB, "sweep: '%s' is not a range such as 1..5", item);
+        return mico_fail(err, MICO_EJOB, "sweep: '%s' is not a range such as 1..5",
+                         item);
     for (int64_t i = first; i <= last; i++) {
         snprintf(text, sizeof text, "%lld", (long long)i);
         if (add_value(axis, text, err) != MICO_OK)
@@ -69,7 +71,8 @@ mico_status mico_sweep_add(mico_sweep *sweep, const char *name, const char *valu
     axis->key = mico_key_find(section, dot + 1);
     separator = strchr(values, '|') != NULL ? '|' : ',';
     while (mico_text_next(&rest, separator, item, sizeof item)) {
-        const char *dots = axis->key->type == MICO_KEY_COUNT ? strstr(item, "..") : NULL;
+        const char *dots =
+            axis->key->type == MICO_KEY_COUNT ? strstr(item, "..") : NULL;
         mico_status rc = dots != NULL ? add_range(axis, item, dots, err)
                                       : add_value(axis, item, err);
 
@@ -102,7 +105,8 @@ static void resolve_paths(char *paths, size_t size, const char *job_path)
     while (mico_text_next(&rest, ',', part, sizeof part)) {
         snprintf(tried, sizeof tried, "%s/%s", folder, part);
         mico_str_add(&out, "%s%s", out.len > 0 ? "," : "",
-                     part[0] != '/' && (mico_file_exists(tried) || mico_dir_exists(tried))
+                     part[0] != '/' &&
+                             (mico_file_exists(tried) || mico_dir_exists(tried))
                          ? tried
                          : part);
     }
@@ -120,7 +124,8 @@ static void canonical_text(mico_str *out, const char *const *value, bool inert)
         if (mico_keys[i].inert && !inert)
             continue;
         if (strcmp(section, mico_keys[i].section) != 0)
-            mico_str_add(out, "%s[%s]\n", out->len > 0 ? "\n" : "", mico_keys[i].section);
+            mico_str_add(out, "%s[%s]\n", out->len > 0 ? "\n" : "",
+                         mico_keys[i].section);
         section = mico_keys[i].section;
         mico_str_add(out, "%s = %s\n", mico_keys[i].name, value[i]);
     }
@@ -143,7 +148,8 @@ static void check_study(const mico_study *s, const char *name, mico_str *errors)
     if (s->run_window > 1000000)
         mico_str_add(errors, "%s: [run] window must be at most 1000000\n", name);
     if (!(s->space_percentile > 0 && s->space_percentile <= 1))
-        mico_str_add(errors, "%s: [space] percentile must be above 0 and at most 1\n", name);
+        mico_str_add(errors, "%s: [space] percentile must be above 0 and at most 1\n",
+                     name);
     if (s->search_candidates == 0 || s->search_candidates > 1000000)
         mico_str_add(errors, "%s: [search] candidates must be 1 to 1000000\n", name);
     if (s->search_population < 2 || s->search_population > 1000000)
@@ -157,8 +163,9 @@ static void check_study(const mico_study *s, const char *name, mico_str *errors)
 static void make_study(mico_study *s, const char *const *value, const char *suffix,
                        const char *name, mico_str *errors)
 {
-    const char *full[64];
-    char base[MICO_JOB_TEXT];
+    const size_t window = (size_t)(mico_key_find("run", "window") - mico_keys);
+    const char *full[64], *written;
+    char base[MICO_JOB_TEXT], effective[24];
     mico_str text = {0};
     mico_err err;
 
@@ -171,8 +178,8 @@ static void make_study(mico_study *s, const char *const *value, const char *suff
     else
         mico_stem(name, base, sizeof base);
     if (strlen(base) + strlen(suffix) >= 60) {
-        mico_str_add(errors, "%s: the study's name '%.100s%s' is too long\n", name, base,
-                     suffix);
+        mico_str_add(errors, "%s: the study's name '%.100s%s' is too long\n", name,
+                     base, suffix);
         return;
     }
     snprintf(s->study_name, sizeof s->study_name, "%.60s%.60s", base, suffix);
@@ -181,7 +188,12 @@ static void make_study(mico_study *s, const char *const *value, const char *suff
     if (s->run_window == 0)
         s->run_window = 2 * s->run_parallel;
     check_study(s, name, errors);
+    /* what counts is the window, not how the job says it */
+    written = full[window];
+    snprintf(effective, sizeof effective, "%llu", (unsigned long long)s->run_window);
+    full[window] = effective;
     canonical_text(&text, full, false);
+    full[window] = written;
     s->key = mico_hash(text.text, text.len, 1);
     mico_str_free(&text);
     canonical_text(&text, full, true);
@@ -190,7 +202,8 @@ static void make_study(mico_study *s, const char *const *value, const char *suff
     resolve_paths(s->data_path, sizeof s->data_path, name);
 }
 
-/* The job with all defaults, then [sweep]: what --print-job shows and what is hashed. */
+/* The job with all defaults, then [sweep]: what --print-job shows and what is hashed.
+ */
 static void job_text(mico_job *job, const char *const *value, const mico_sweep *sweep)
 {
     mico_str text = {0};
@@ -202,15 +215,21 @@ static void job_text(mico_job *job, const char *const *value, const mico_sweep *
         const mico_sweep_axis *axis = &sweep->axis[a];
 
         mico_str_add(&text, "%s.%s = ", axis->key->section, axis->key->name);
-        for (size_t i = 0; i < axis->n; i++)
-            mico_str_add(&text, "%s%s", i > 0 ? " | " : "", axis->value[i]);
-        mico_str_add(&text, "%s\n", axis->n == 1 ? " |" : "");
+        for (size_t i = 0; i < axis->n; i++) { /* the last one may be empty, too */
+            bool empty = axis->value[i][0] == '\0', more = i + 1 < axis->n;
+            bool bar = more || empty || axis->n == 1;
+
+            mico_str_add(&text, "%s%s", axis->value[i], bar && !empty ? " " : "");
+            if (bar)
+                mico_str_add(&text, more && axis->value[i + 1][0] != '\0' ? "| " : "|");
+        }
+        mico_str_add(&text, "\n");
     }
     job->canonical = text.text;
 }
 
-void mico_sweep_expand(mico_job *job, const mico_values *values, const mico_sweep *sweep,
-                       const char *name, mico_str *errors)
+void mico_sweep_expand(mico_job *job, const mico_values *values,
+                       const mico_sweep *sweep, const char *name, mico_str *errors)
 {
     const char *value[64];
     size_t total = 1;
@@ -224,7 +243,8 @@ void mico_sweep_expand(mico_job *job, const mico_values *values, const mico_swee
     for (size_t a = 0; a < sweep->n_axes; a++)
         total *= sweep->axis[a].n <= MAX_STUDIES ? sweep->axis[a].n : MAX_STUDIES;
     if (total > MAX_STUDIES) {
-        mico_str_add(errors, "%s: [sweep] makes more than %d studies\n", name, MAX_STUDIES);
+        mico_str_add(errors, "%s: [sweep] makes more than %d studies\n", name,
+                     MAX_STUDIES);
         return;
     }
     job_text(job, value, sweep);

@@ -1,9 +1,9 @@
 /* net.h: the fp32 network: a graph of nodes over tensors, its files and its importers.
  *
- * Tensors are per image (no batch dimension): shape {features} or {C, H, W}. Nodes stand
- * in execution order. Batch norms are folded when a network is imported, so the only
- * nodes with parameters are convolutions and linear layers: the *quantizable layers*, in
- * execution order, whose widths a scheme gives.
+ * Tensors are per image (no batch dimension): shape {features} or {C, H, W}. Nodes
+ * stand in execution order. Batch norms are folded when a network is imported, so the
+ * only nodes with parameters are convolutions and linear layers: the *quantizable
+ * layers*, in execution order, whose widths a scheme gives.
  *
  *     mico_net *net;
  *     if (mico_net_load(&net, "resnet8.onnx", &err) != MICO_OK) ...
@@ -24,25 +24,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MICO_NET_NAME    64
-#define MICO_MAX_INPUTS  16
-#define MICO_MAX_RANK    3
-#define MICO_NO_TENSOR   SIZE_MAX
+#define MICO_NET_NAME        64
+#define MICO_MAX_INPUTS      16
+#define MICO_MAX_RANK        3
+#define MICO_NO_TENSOR       SIZE_MAX
 #define MICO_NET_LIMIT_BYTES ((size_t)1 << 31) /* of any one network file */
 
 /* X(suffix, text) */
-#define MICO_NODE_LIST(X)                                                                \
-    X(CONV, "conv")         /* 2-D, any groups; weight [Cout][Cin/groups][kh][kw] */      \
-    X(LINEAR, "linear")     /* weight [out][in]; input of rank 1 */                       \
-    X(ADD, "add")           /* two tensors of one shape */                                \
-    X(CONCAT, "concat")     /* along the channels (axis 0) */                             \
-    X(MAXPOOL, "maxpool")                                                                \
-    X(AVGPOOL, "avgpool")   /* global pooling is one over the whole map */                \
-    X(CLIP, "clip")         /* relu: lo 0, hi +inf; relu6: 0, 6 */                        \
-    X(FLATTEN, "flatten")   /* {C,H,W} -> {C*H*W}, C slowest */                           \
-    X(RESHAPE, "reshape")   /* same elements in the same (C,H,W) order */                 \
-    X(PAD, "pad")           /* with zeros */                                              \
-    X(SLICE, "slice")                                                                    \
+#define MICO_NODE_LIST(X)                                                              \
+    X(CONV, "conv")     /* 2-D, any groups; weight [Cout][Cin/groups][kh][kw] */       \
+    X(LINEAR, "linear") /* weight [out][in]; input of rank 1 */                        \
+    X(ADD, "add")       /* two tensors of one shape */                                 \
+    X(CONCAT, "concat") /* along the channels (axis 0) */                              \
+    X(MAXPOOL, "maxpool")                                                              \
+    X(AVGPOOL, "avgpool") /* global pooling is one over the whole map */               \
+    X(CLIP, "clip")       /* relu: lo 0, hi +inf; relu6: 0, 6 */                       \
+    X(FLATTEN, "flatten") /* {C,H,W} -> {C*H*W}, C slowest */                          \
+    X(RESHAPE, "reshape") /* same elements in the same (C,H,W) order */                \
+    X(PAD, "pad")         /* with zeros */                                             \
+    X(SLICE, "slice")                                                                  \
     X(TRANSPOSE, "transpose")
 
 typedef enum mico_node_kind {
@@ -97,8 +97,8 @@ typedef struct mico_net {
     mico_tensor *tensor;
     mico_node *node; /* in execution order after finish */
     size_t input, output;
-    /* preprocessing x = raw*mul + add per input channel; n_preprocess is 0 (none given),
-     * 1 (the same for all) or the number of channels */
+    /* preprocessing x = raw*mul + add per input channel; n_preprocess is 0 (none
+     * given), 1 (the same for all) or the number of channels */
     size_t n_preprocess;
     float *mul, *add;
     char raw[32]; /* what raw values are: free text from the file, may be empty */
@@ -109,16 +109,18 @@ typedef struct mico_net {
     size_t tensor_capacity, node_capacity;
 } mico_net;
 
-/* ---- files ------------------------------------------------------------------------- */
+/* ---- files -------------------------------------------------------------------------
+ */
 
-/* Loads a network file of ours (HDF5) or an ONNX file, by content. Every unsupported node
- * of an ONNX file is named in the one message (MICO_EUNSUP). */
+/* Loads a network file of ours (HDF5) or an ONNX file, by content. Every unsupported
+ * node of an ONNX file is named in the one message (MICO_EUNSUP). */
 mico_status mico_net_load(mico_net **out, const char *path, mico_err *err);
 
 /* Writes the network file of docs/FORMAT.md. */
 mico_status mico_net_save(const mico_net *net, const char *path, mico_err *err);
 
-/* ONNX from memory; name is used where the model has none. (The fuzz target's entry.) */
+/* ONNX from memory; name is used where the model has none. (The fuzz target's entry.)
+ */
 mico_status mico_net_from_onnx(mico_net **out, const uint8_t *bytes, size_t n,
                                const char *name, mico_err *err);
 void mico_net_free(mico_net *net);
@@ -127,15 +129,16 @@ void mico_net_free(mico_net *net);
 mico_status mico_net_set_preprocess(mico_net *net, const float *mul, const float *add,
                                     size_t n, mico_err *err);
 
-/* ---- building ---------------------------------------------------------------------- */
+/* ---- building ----------------------------------------------------------------------
+ */
 
 mico_net *mico_net_new(const char *name);
 size_t mico_net_tensor(mico_net *net, const char *name);
 
-/* Appends a zeroed node (window of 1x1, stride and dilation 1, groups 1, open clip); the
- * pointer is valid until the next call. */
-mico_node *mico_net_node(mico_net *net, mico_node_kind kind, const char *name, size_t n_in,
-                         const size_t *in, size_t out);
+/* Appends a zeroed node (window of 1x1, stride and dilation 1, groups 1, open clip);
+ * the pointer is valid until the next call. */
+mico_node *mico_net_node(mico_net *net, mico_node_kind kind, const char *name,
+                         size_t n_in, const size_t *in, size_t out);
 
 /* Copies parameters into the network's arena. */
 const float *mico_net_floats(mico_net *net, const float *values, size_t n);
@@ -144,7 +147,8 @@ const float *mico_net_floats(mico_net *net, const float *values, size_t n);
  * hashes. net->input, net->output and the input tensor's shape must be set. */
 mico_status mico_net_finish(mico_net *net, mico_err *err);
 
-/* ---- questions --------------------------------------------------------------------- */
+/* ---- questions ---------------------------------------------------------------------
+ */
 
 size_t mico_shape_count(const mico_shape *shape);
 void mico_shape_print(const mico_shape *shape, char out[48]); /* "16x32x32" */

@@ -259,8 +259,9 @@ static bool write_file(const mico_net *net, const char *text, const char *path)
     return ok;
 }
 
-/* HDF5 makes a file of its own (the images that it makes in memory, in this format, have a
- * wrong checksum); its bytes are sealed and take the place of path in one step. */
+/* HDF5 makes a file of its own (the images that it makes in memory, in this format,
+ * have a wrong checksum); its bytes are sealed and take the place of path in one step.
+ */
 mico_status mico_net_save(const mico_net *net, const char *path, mico_err *err)
 {
     char draft[4096];

@@ -1,8 +1,9 @@
-/* plan.h: the integer plan: network + scheme + calibration, lowered once, run everywhere.
+/* plan.h: the integer plan: network + scheme + calibration, lowered once, run
+ * everywhere.
  *
- * docs/INTEGER.md is the normative text; names here are its names. A plan is plain data:
- * a list of integer operations over tensors of 8-bit codes. Evaluation, cost models and
- * code generators consume it and nothing else.
+ * docs/INTEGER.md is the normative text; names here are its names. A plan is plain
+ * data: a list of integer operations over tensors of 8-bit codes. Evaluation, cost
+ * models and code generators consume it and nothing else.
  *
  *     mico_lowering *low = mico_lowering_new(net, calib, &quant);
  *     mico_plan *plan;
@@ -10,11 +11,13 @@
  *     ...
  *     mico_plan_free(plan); mico_lowering_free(low);
  *
- * A lowering keeps the quantised weights of every (layer, width) it has met, so lowering
- * the next scheme quantises nothing again; plans borrow them and must die first.
+ * A lowering keeps the quantised weights of every (layer, width) it has met, so
+ * lowering the next scheme quantises nothing again; plans borrow them and must die
+ * first.
  *
- * Codes: a value q of a tensor is stored as the byte q + zero, zero = 128 in signed and 0
- * in unsigned formats; x = scale * q. Spatial tensors lie channels last: [h][w][c]. */
+ * Codes: a value q of a tensor is stored as the byte q + zero, zero = 128 in signed and
+ * 0 in unsigned formats; x = scale * q. Spatial tensors lie channels last: [h][w][c].
+ */
 #ifndef MICO_PLAN_PLAN_H
 #define MICO_PLAN_PLAN_H
 
@@ -29,18 +32,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- how to quantise (one per study) ----------------------------------------------- */
+/* ---- how to quantise (one per study) -----------------------------------------------
+ */
 
 typedef enum mico_granularity { MICO_PER_CHANNEL, MICO_PER_TENSOR } mico_granularity;
 typedef enum mico_weight_rule { MICO_WEIGHT_MSE, MICO_WEIGHT_MICO } mico_weight_rule;
-typedef enum mico_range_rule { MICO_RANGE_MSE, MICO_RANGE_MAX, MICO_RANGE_PERCENTILE } mico_range_rule;
+typedef enum mico_range_rule {
+    MICO_RANGE_MSE,
+    MICO_RANGE_MAX,
+    MICO_RANGE_PERCENTILE
+} mico_range_rule;
 
 typedef struct mico_quant {
     mico_granularity granularity; /* of weight scales */
     mico_weight_rule weight_rule;
-    mico_range_rule range_rule;   /* of activation scales */
-    double percentile;            /* of |x|, e.g. 0.9999 (range_rule percentile) */
-    bool unsigned_acts;           /* unsigned codes for tensors that are never negative */
+    mico_range_rule range_rule; /* of activation scales */
+    double percentile;          /* of |x|, e.g. 0.9999 (range_rule percentile) */
+    bool unsigned_acts;         /* unsigned codes for tensors that are never negative */
 } mico_quant;
 
 extern const mico_quant mico_quant_default; /* per channel, mse, mse, 0.9999, signed */
@@ -51,15 +59,18 @@ int mico_q_min(uint8_t width, bool is_signed);
 int mico_q_max(uint8_t width, bool is_signed);
 
 /* Scale of n weights by the rule; > 0 always. */
-double mico_weight_scale(const float *w, size_t n, uint8_t width, mico_weight_rule rule);
+double mico_weight_scale(const float *w, size_t n, uint8_t width,
+                         mico_weight_rule rule);
 
 /* Integers of n weights at a scale. 1 bit: +1 where w >= 0, else -1. */
-void mico_weight_quantize(const float *w, size_t n, uint8_t width, double scale, int8_t *q);
+void mico_weight_quantize(const float *w, size_t n, uint8_t width, double scale,
+                          int8_t *q);
 
 /* One activation: 1 bit signed is +1 where x > 0, else -1. */
 int mico_act_quantize(double x, uint8_t width, bool is_signed, double scale);
 
-/* ---- calibration ------------------------------------------------------------------- */
+/* ---- calibration -------------------------------------------------------------------
+ */
 
 #define MICO_HISTOGRAM_BINS 4096
 
@@ -78,7 +89,7 @@ typedef struct mico_calib {
     struct mico_calib_tensor {
         double min, max;
         double scale[2][MICO_N_WIDTHS]; /* [signed][width index] */
-    } *tensor;
+    } * tensor;
 } mico_calib;
 
 /* Scale of an observed tensor by the rule (> 0 always). */
@@ -92,17 +103,19 @@ void mico_calib_free(mico_calib *calib);
 void mico_calib_put(mico_writer *w, const mico_calib *calib);
 mico_status mico_calib_get(mico_reader *r, mico_calib **out, mico_err *err);
 
-/* ---- the plan ---------------------------------------------------------------------- */
+/* ---- the plan ----------------------------------------------------------------------
+ */
 
 typedef struct mico_format {
-    uint8_t width;   /* 1..8, MICO_TERNARY, or 32: int32 logits, no zero */
+    uint8_t width; /* 1..8, MICO_TERNARY, or 32: int32 logits, no zero */
     bool is_signed;
     double scale;
 } mico_format;
 
 /* y = clamp(floor(acc * mult / 2^shift + 1/2), lo, hi); code = base + step * y.
- * 0 <= mult < 2^22, 1 <= shift <= 45. 1-bit signed: y is 0 or 1 and step 2, for the codes
- * of -1 and +1. Operations that keep the format carry the format's own lo and hi. */
+ * 0 <= mult < 2^22, 1 <= shift <= 45. 1-bit signed: y is 0 or 1 and step 2, for the
+ * codes of -1 and +1. Operations that keep the format carry the format's own lo and hi.
+ */
 typedef struct mico_epilogue {
     int32_t lo, hi, base, step;
 } mico_epilogue;
@@ -111,28 +124,28 @@ typedef struct mico_epilogue {
 typedef struct mico_qweights {
     size_t layer;
     uint8_t width;
-    size_t c_out, taps;   /* taps = kh * kw * (c_in/groups) */
-    const int8_t *q;      /* [c_out][kh][kw][c_in/groups] */
-    const double *scale;  /* [c_out]; all alike when per tensor */
-    const int32_t *sum;   /* [c_out] sum of q */
+    size_t c_out, taps;     /* taps = kh * kw * (c_in/groups) */
+    const int8_t *q;        /* [c_out][kh][kw][c_in/groups] */
+    const double *scale;    /* [c_out]; all alike when per tensor */
+    const int32_t *sum;     /* [c_out] sum of q */
     const int32_t *abs_sum; /* [c_out] sum of |q| */
 } mico_qweights;
 
 /* X(suffix, text) */
-#define MICO_OP_LIST(X)                                                                  \
-    X(INPUT, "input")     /* raw image -> codes */                                        \
-    X(CONV, "conv")       /* accumulate, bias, requantise per channel, clamp */           \
-    X(LINEAR, "linear")                                                                  \
-    X(ADD, "add")         /* floor((q0*m0 + q1*m1) / 2^shift + 1/2), clamp */             \
-    X(CONCAT, "concat")   /* each input requantised by mult[i], shift[i] */               \
-    X(MAXPOOL, "maxpool") /* on codes; padding never wins */                              \
-    X(AVGPOOL, "avgpool") /* requantise the sum by mult[count], shift[count] */           \
-    X(CLAMP, "clamp")     /* lo, hi on q, same format */                                  \
-    X(REQUANT, "requant") /* q -> another format: mult[0], shift[0] */                    \
-    X(FLATTEN, "flatten") /* [h][w][c] -> (c,h,w) order */                                \
-    X(RESHAPE, "reshape") /* through (c,h,w) order */                                     \
-    X(PAD, "pad")         /* with code of 0 */                                            \
-    X(SLICE, "slice")                                                                    \
+#define MICO_OP_LIST(X)                                                                \
+    X(INPUT, "input") /* raw image -> codes */                                         \
+    X(CONV, "conv")   /* accumulate, bias, requantise per channel, clamp */            \
+    X(LINEAR, "linear")                                                                \
+    X(ADD, "add")         /* floor((q0*m0 + q1*m1) / 2^shift + 1/2), clamp */          \
+    X(CONCAT, "concat")   /* each input requantised by mult[i], shift[i] */            \
+    X(MAXPOOL, "maxpool") /* on codes; padding never wins */                           \
+    X(AVGPOOL, "avgpool") /* requantise the sum by mult[count], shift[count] */        \
+    X(CLAMP, "clamp")     /* lo, hi on q, same format */                               \
+    X(REQUANT, "requant") /* q -> another format: mult[0], shift[0] */                 \
+    X(FLATTEN, "flatten") /* [h][w][c] -> (c,h,w) order */                             \
+    X(RESHAPE, "reshape") /* through (c,h,w) order */                                  \
+    X(PAD, "pad")         /* with code of 0 */                                         \
+    X(SLICE, "slice")                                                                  \
     X(TRANSPOSE, "transpose")
 
 typedef enum mico_op_kind {
@@ -144,21 +157,21 @@ typedef enum mico_op_kind {
 
 typedef struct mico_op {
     mico_op_kind kind;
-    const mico_node *node; /* of the network; window, perm, ... are read from it; NULL for
-                              input and requant */
+    const mico_node *node; /* of the network; window, perm, ... are read from it; NULL
+                              for input and requant */
     size_t layer;          /* quantizable layer index, or SIZE_MAX */
     size_t n_in, in[MICO_MAX_INPUTS], out; /* plan tensors */
     const mico_qweights *weights;          /* conv, linear */
     const int32_t *bias;                   /* conv, linear: [c_out] at scale s_x*s_w */
-    const int32_t *mult;                   /* conv, linear: [c_out], NULL where the logits
-                                              are the accumulators; add: [2]; concat: [n_in];
-                                              avgpool: [kh*kw + 1] by count; requant: [1] */
-    const uint8_t *shift;                  /* as mult; add: [1] */
-    mico_epilogue epilogue;                /* all that requantise; clamp: lo, hi */
-    int64_t acc_bound;                     /* proven bound of |accumulator| */
-    /* input: code of raw value v of channel c is lut[c*256 + v] (u8; s8: v+128); for float
-     * images x = raw*mul[c] + add[c] is quantised by mico_act_quantize in double. Each
-     * element of an input that is not {c,h,w} is a channel. */
+    const int32_t *mult;    /* conv, linear: [c_out], NULL where the logits
+                               are the accumulators; add: [2]; concat: [n_in];
+                               avgpool: [kh*kw + 1] by count; requant: [1] */
+    const uint8_t *shift;   /* as mult; add: [1] */
+    mico_epilogue epilogue; /* all that requantise; clamp: lo, hi */
+    int64_t acc_bound;      /* proven bound of |accumulator| */
+    /* input: code of raw value v of channel c is lut[c*256 + v] (u8; s8: v+128); for
+     * float images x = raw*mul[c] + add[c] is quantised by mico_act_quantize in double.
+     * Each element of an input that is not {c,h,w} is a channel. */
     const uint8_t *lut_u8, *lut_s8;
     const float *mul, *add; /* [channels] */
 } mico_op;
@@ -166,8 +179,8 @@ typedef struct mico_op {
 typedef struct mico_plan_tensor {
     mico_shape shape; /* rank 1 {n}, or 3 {c,h,w} stored [h][w][c] */
     mico_format format;
-    size_t bytes;     /* per image: elements, times 4 for int32 logits */
-    size_t zero;      /* 128 signed, 0 unsigned and int32 */
+    size_t bytes; /* per image: elements, times 4 for int32 logits */
+    size_t zero;  /* 128 signed, 0 unsigned and int32 */
 } mico_plan_tensor;
 
 typedef struct mico_plan {
@@ -175,8 +188,8 @@ typedef struct mico_plan {
     mico_scheme scheme;
     size_t n_tensors, n_ops;
     mico_plan_tensor *tensor;
-    mico_op *op;          /* in execution order; op[0] is the input */
-    size_t output;        /* plan tensor */
+    mico_op *op;   /* in execution order; op[0] is the input */
+    size_t output; /* plan tensor */
     mico_arena arena;
 } mico_plan;
 
@@ -188,10 +201,11 @@ mico_lowering *mico_lowering_new(const mico_net *net, const mico_calib *calib,
 void mico_lowering_free(mico_lowering *low);
 
 /* Weights of a layer at a width, from the cache or made now. */
-const mico_qweights *mico_lowering_weights(mico_lowering *low, size_t layer, uint8_t width);
+const mico_qweights *mico_lowering_weights(mico_lowering *low, size_t layer,
+                                           uint8_t width);
 
-/* Lowers a scheme. MICO_ESCHEME where it is refused: the message names the layer and the
- * bound that would not fit into 32 bits. */
+/* Lowers a scheme. MICO_ESCHEME where it is refused: the message names the layer and
+ * the bound that would not fit into 32 bits. */
 mico_status mico_lower(mico_plan **out, mico_lowering *low, const mico_scheme *scheme,
                        mico_err *err);
 void mico_plan_free(mico_plan *plan);
@@ -203,7 +217,8 @@ const char *mico_op_text(mico_op_kind kind);
 mico_status mico_multiplier(double ratio, unsigned bits, int32_t *mult, uint8_t *shift,
                             mico_err *err);
 
-/* Table of the plan for people: op, shapes, formats, widths, scales, multipliers, bounds. */
+/* Table of the plan for people: op, shapes, formats, widths, scales, multipliers,
+ * bounds. */
 void mico_plan_print(const mico_plan *plan, mico_str *out);
 
 #endif

@@ -1,16 +1,17 @@
 /* search.h: proposes schemes, learns from outcomes.
  *
- * A searcher never evaluates anything and never calls back. The driver asks for the scheme
- * of trial id, has it evaluated wherever it likes, and tells outcomes in id order:
+ * A searcher never evaluates anything and never calls back. The driver asks for the
+ * scheme of trial id, has it evaluated wherever it likes, and tells outcomes in id
+ * order:
  *
  *     rc = mico_search_new(&s, &problem, &options, &err);
  *     while (mico_search_ask(s, id, &scheme)) { ...; mico_search_tell(s, &trial); }
  *     mico_search_free(s);
  *
  * Same problem, options and sequence of asks and tells: same schemes, on any machine.
- * Proposals always satisfy the problem's (closed-form) constraints. Several asks may come
- * before the tells of earlier trials: those are pending. A proposal may repeat an earlier
- * one; the driver answers it from the cache. Failed trials are told too. */
+ * Proposals always satisfy the problem's (closed-form) constraints. Several asks may
+ * come before the tells of earlier trials: those are pending. A proposal may repeat an
+ * earlier one; the driver answers it from the cache. Failed trials are told too. */
 #ifndef MICO_SEARCH_SEARCH_H
 #define MICO_SEARCH_SEARCH_H
 
@@ -20,10 +21,10 @@
 typedef struct mico_search_options {
     char method[32];
     uint64_t seed;
-    uint64_t budget;    /* trials that the study will evaluate */
-    size_t n_inits;     /* initial design of model-based searchers */
-    size_t n_candidates; /* pool of the near-constraint sampler */
-    size_t n_trees;     /* forest; 0: upstream's size for the dimension */
+    uint64_t budget;               /* trials that the study will evaluate */
+    size_t n_inits;                /* initial design of model-based searchers */
+    size_t n_candidates;           /* pool of the near-constraint sampler */
+    size_t n_trees;                /* forest; 0: upstream's size for the dimension */
     size_t population, tournament; /* evolution */
 } mico_search_options;
 

@@ -48,17 +48,19 @@ const mico_target *mico_target_find(const char *name, mico_err *err)
     near = mico_text_nearest(name, names, mico_n_targets);
     mico_fail(err, MICO_EUSAGE, "unknown target '%s' (%s%s%s)", name,
               near < mico_n_targets ? "did you mean '" : "one of bops, cbops, size",
-              near < mico_n_targets ? names[near] : "", near < mico_n_targets ? "'?" : "");
+              near < mico_n_targets ? names[near] : "",
+              near < mico_n_targets ? "'?" : "");
     return NULL;
 }
 
-void mico_target_metric(const mico_target *target, const mico_net *net, mico_metric *out)
+void mico_target_metric(const mico_target *target, const mico_net *net,
+                        mico_metric *out)
 {
     *out = (mico_metric){0};
     snprintf(out->name, sizeof out->name, "%s", target->name);
     snprintf(out->unit, sizeof out->unit, "%s", target->unit);
-    out->table = mico_xcalloc(net->n_layers * MICO_N_WIDTHS * MICO_N_WIDTHS,
-                              sizeof *out->table);
+    out->table =
+        mico_xcalloc(net->n_layers * MICO_N_WIDTHS * MICO_N_WIDTHS, sizeof *out->table);
     for (size_t l = 0; l < net->n_layers; l++)
         for (size_t w = 0; w < MICO_N_WIDTHS; w++)
             for (size_t a = 0; a < MICO_N_WIDTHS; a++)

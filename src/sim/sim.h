@@ -22,6 +22,7 @@ extern const size_t mico_n_targets;
 const mico_target *mico_target_find(const char *name, mico_err *err);
 
 /* Tabulates a target for a network; release metric->table with free(). */
-void mico_target_metric(const mico_target *target, const mico_net *net, mico_metric *out);
+void mico_target_metric(const mico_target *target, const mico_net *net,
+                        mico_metric *out);
 
 #endif

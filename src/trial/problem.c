@@ -22,8 +22,8 @@ mico_status mico_options_parse(mico_options *out, const char *text, mico_err *er
             return mico_fail(err, MICO_EJOB, "'%s' is not a width of 1, t, 2..8", item);
         last = first;
         if (*inside != '\0' && !mico_width_parse(inside, &last))
-            return mico_fail(err, MICO_EJOB, "'%s' is not a range of widths such as 2-8",
-                             item);
+            return mico_fail(err, MICO_EJOB,
+                             "'%s' is not a range of widths such as 2-8", item);
         if (mico_width_index(last) < mico_width_index(first))
             return mico_fail(err, MICO_EJOB, "range '%s' runs backwards", item);
         for (size_t i = mico_width_index(first); i <= mico_width_index(last); i++)
@@ -90,9 +90,9 @@ double mico_metric_min(const mico_problem *problem, size_t metric)
     uint8_t levels[MICO_MAX_GENES] = {0};
     double best;
 
-    /* Costs are sums over layers, so variables that share no layer are independent; where
-     * widths are tied across layers a coordinate descent from the smallest widths is
-     * exact for costs that grow with each width, which all of ours do. */
+    /* Costs are sums over layers, so variables that share no layer are independent;
+     * where widths are tied across layers a coordinate descent from the smallest widths
+     * is exact for costs that grow with each width, which all of ours do. */
     mico_space_scheme(space, levels, &scheme);
     best = mico_metric_cost(m, &scheme);
     for (size_t v = 0; v < space->n_vars; v++) {

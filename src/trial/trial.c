@@ -101,7 +101,8 @@ size_t mico_best(const mico_problem *problem, const mico_trial *trials, size_t n
     return best;
 }
 
-size_t mico_least_violating(const mico_problem *problem, const mico_trial *trials, size_t n)
+size_t mico_least_violating(const mico_problem *problem, const mico_trial *trials,
+                            size_t n)
 {
     size_t best = n;
     double least = INFINITY;
@@ -112,8 +113,9 @@ size_t mico_least_violating(const mico_problem *problem, const mico_trial *trial
         if (!counts(&trials[i]))
             continue;
         violation = mico_violation(problem, &trials[i].scheme);
-        if (violation < least || (violation == least && mico_accuracy(&trials[i].outcome) >
-                                                mico_accuracy(&trials[best].outcome))) {
+        if (violation < least ||
+            (violation == least && mico_accuracy(&trials[i].outcome) >
+                                       mico_accuracy(&trials[best].outcome))) {
             least = violation;
             best = i;
         }

@@ -12,8 +12,10 @@ static const struct {
     double bits;
     unsigned stored;
 } widths[MICO_N_WIDTHS] = {
-    {1, "1", 1, 1}, {MICO_TERNARY, "t", 1.58, 2}, {2, "2", 2, 2}, {3, "3", 3, 3},
-    {4, "4", 4, 4}, {5, "5", 5, 5},               {6, "6", 6, 6}, {7, "7", 7, 7},
+    {1, "1", 1, 1}, {MICO_TERNARY, "t", 1.58, 2},
+    {2, "2", 2, 2}, {3, "3", 3, 3},
+    {4, "4", 4, 4}, {5, "5", 5, 5},
+    {6, "6", 6, 6}, {7, "7", 7, 7},
     {8, "8", 8, 8},
 };
 
@@ -95,10 +97,11 @@ static mico_status parse_pairs(mico_scheme *out, const char *text, size_t n_laye
             !mico_width_parse(part, &w) ||
             !mico_text_next(&inside, '\0', part, sizeof part) ||
             !mico_width_parse(part, &a))
-            return mico_fail(err, MICO_ESCHEME,
-                             "scheme: '%s' (layer %zu) is not weight/activation with widths "
-                             "1, t, 2..8",
-                             pair, l + 1);
+            return mico_fail(
+                err, MICO_ESCHEME,
+                "scheme: '%s' (layer %zu) is not weight/activation with widths "
+                "1, t, 2..8",
+                pair, l + 1);
         if (l < n_layers) {
             out->bits[l] = w;
             out->bits[n_layers + l] = a;
@@ -125,17 +128,18 @@ static mico_status parse_flat(mico_scheme *out, const char *text, size_t n_layer
 
         if (!mico_width_parse(part, &width))
             return mico_fail(err, MICO_ESCHEME,
-                             "scheme: '%s' (entry %zu) is not a width of 1, t, 2..8", part,
-                             g + 1);
+                             "scheme: '%s' (entry %zu) is not a width of 1, t, 2..8",
+                             part, g + 1);
         if (g < 2 * n_layers)
             out->bits[g] = width;
         g++;
     }
     if (g != 2 * n_layers)
-        return mico_fail(err, MICO_ESCHEME,
-                         "scheme: %zu widths for a network of %zu quantizable layers (2 x "
-                         "%zu are needed)",
-                         g, n_layers, n_layers);
+        return mico_fail(
+            err, MICO_ESCHEME,
+            "scheme: %zu widths for a network of %zu quantizable layers (2 x "
+            "%zu are needed)",
+            g, n_layers, n_layers);
     return MICO_OK;
 }
 
@@ -152,7 +156,8 @@ mico_status mico_scheme_parse(mico_scheme *out, const char *text, size_t n_layer
         rc = parse_flat(&scheme, text + 5, n_layers, err);
     else if (text[0] == 'w' && !parse_uniform(&scheme, text, n_layers))
         rc = mico_fail(err, MICO_ESCHEME,
-                       "scheme: '%s' is not of the form w8a8 with widths 1, t, 2..8", text);
+                       "scheme: '%s' is not of the form w8a8 with widths 1, t, 2..8",
+                       text);
     else if (text[0] != 'w')
         rc = parse_pairs(&scheme, text, n_layers, err);
     if (rc == MICO_OK)

@@ -94,7 +94,8 @@ static void evaluate(worker *w, const mico_task *task, mico_reply *reply)
 
     if (task->mode == MICO_MODE_INT && w->calib == NULL)
         rc = mico_fail(&err, MICO_EBUG, "no calibration was loaded");
-    else if (task->mode != MICO_MODE_FP32 && task->scheme.n_layers != w->world.net->n_layers)
+    else if (task->mode != MICO_MODE_FP32 &&
+             task->scheme.n_layers != w->world.net->n_layers)
         rc = mico_fail(&err, MICO_EBUG, "scheme of %zu layers for a network of %zu",
                        task->scheme.n_layers, w->world.net->n_layers);
     else

@@ -1,8 +1,8 @@
 /* worker.h: what an evaluator process does with a study and its tasks.
  *
  * A *world* is a study made real: network with its preprocessing, data, splits. Rank 0
- * opens one to check a job before anything starts; every evaluator opens its own from the
- * driver's blob (mico_study_put) and answers tasks with it. */
+ * opens one to check a job before anything starts; every evaluator opens its own from
+ * the driver's blob (mico_study_put) and answers tasks with it. */
 #ifndef MICO_WORKER_WORKER_H
 #define MICO_WORKER_WORKER_H
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 /* "a,b,c" into floats; at most max. */
-static mico_status parse_floats(const char *text, const char *what, float *out, size_t max,
-                                size_t *n, mico_err *err)
+static mico_status parse_floats(const char *text, const char *what, float *out,
+                                size_t max, size_t *n, mico_err *err)
 {
     const char *rest = text;
     char item[64];
@@ -43,8 +43,9 @@ mico_status mico_world_preprocess(mico_net *net, const char *mul, const char *ad
         return rc;
     n = n_mul > n_add ? n_mul : n_add;
     if ((n_mul > 1 && n_mul != n) || (n_add > 1 && n_add != n))
-        return mico_fail(err, MICO_EUSAGE, "mul has %zu numbers and add %zu; give one each "
-                                           "or one per channel",
+        return mico_fail(err, MICO_EUSAGE,
+                         "mul has %zu numbers and add %zu; give one each "
+                         "or one per channel",
                          n_mul, n_add);
     for (size_t i = n_mul; i < n; i++)
         m[i] = n_mul == 1 ? m[0] : 1;
@@ -58,7 +59,8 @@ mico_status mico_world_quant(mico_quant *quant, const char *granularity,
                              const char *act_codes, double percentile, mico_err *err)
 {
     static const char *const ranges[] = {
-        [MICO_RANGE_MSE] = "mse", [MICO_RANGE_MAX] = "max",
+        [MICO_RANGE_MSE] = "mse",
+        [MICO_RANGE_MAX] = "max",
         [MICO_RANGE_PERCENTILE] = "percentile",
     };
     size_t range;
@@ -67,8 +69,9 @@ mico_status mico_world_quant(mico_quant *quant, const char *granularity,
         if (strcmp(act_range, ranges[range]) == 0)
             break;
     if (range == sizeof ranges / sizeof ranges[0])
-        return mico_fail(err, MICO_EUSAGE, "range of activations: '%s' is not one of mse, "
-                                           "max, percentile",
+        return mico_fail(err, MICO_EUSAGE,
+                         "range of activations: '%s' is not one of mse, "
+                         "max, percentile",
                          act_range);
     if (strcmp(granularity, "channel") != 0 && strcmp(granularity, "tensor") != 0)
         return mico_fail(err, MICO_EUSAGE, "granularity: '%s' is not channel or tensor",
@@ -77,8 +80,9 @@ mico_status mico_world_quant(mico_quant *quant, const char *granularity,
         return mico_fail(err, MICO_EUSAGE, "scale of weights: '%s' is not mse or mico",
                          weight_scale);
     if (strcmp(act_codes, "signed") != 0 && strcmp(act_codes, "unsigned") != 0)
-        return mico_fail(err, MICO_EUSAGE, "codes of activations: '%s' is not signed or "
-                                           "unsigned",
+        return mico_fail(err, MICO_EUSAGE,
+                         "codes of activations: '%s' is not signed or "
+                         "unsigned",
                          act_codes);
     *quant = mico_quant_default;
     quant->granularity =
@@ -108,19 +112,22 @@ mico_status mico_world_open(mico_world *world, const mico_study *study, mico_err
     if (rc != MICO_OK)
         goto out;
     if (w.net->n_layers == 0) {
-        rc = mico_fail(err, MICO_ENET, "%s: has no quantizable layer (convolution or linear)",
+        rc = mico_fail(err, MICO_ENET,
+                       "%s: has no quantizable layer (convolution or linear)",
                        study->net_path);
         goto out;
     }
-    rc = mico_dataset_load(&w.data, study->data_path,
-                           study->data_transform[0] != '\0' ? study->data_transform : NULL,
-                           err);
+    rc = mico_dataset_load(
+        &w.data, study->data_path,
+        study->data_transform[0] != '\0' ? study->data_transform : NULL, err);
     if (rc != MICO_OK)
         goto out;
     rc = mico_data_fits(&w.data->test, w.net, err);
     if (rc == MICO_OK && w.data->train.n > 0)
         rc = mico_data_fits(&w.data->train, w.net, err);
-    if (rc == MICO_OK)
+    if (rc != MICO_OK)
+        mico_err_prefix(err, "%s", study->data_path);
+    else
         rc = mico_splits_resolve(&w.splits, w.data, study->data_calibration,
                                  study->data_search, study->data_final, err);
 out:

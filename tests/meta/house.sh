@@ -20,7 +20,7 @@ for key in $(sed -nE 's/^    \{"[a-z]+", "([a-z_]+)", MICO_KEY.*/\1/p' src/job/k
     grep -q "\`$key\`" docs/JOBS.md || complain "docs/JOBS.md does not explain the key $key"
 done
 if command -v clang-format >/dev/null && clang-format --version | grep -q 'version 14'; then
-    clang-format --dry-run --Werror src/*/*.[ch] tests/*/*.[ch] 2>&1 | grep -E 'error' |
+    clang-format --dry-run --Werror src/*/*.[ch] tests/*/*.[ch] 2>&1 | grep -E '^[^ ]+: error: ' |
         sed 's/error: code should be clang-formatted.*/not clang-formatted/' | sort -u -t: -k1,1 |
         while read -r line; do echo "$line"; done | head -n 20 | { ! grep .; } || bad=1
 else

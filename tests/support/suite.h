@@ -14,23 +14,23 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MICO_SUITE(name, ...)                                                            \
-    int main(void)                                                                       \
-    {                                                                                    \
-        CU_TestInfo tests[] = {__VA_ARGS__, CU_TEST_INFO_NULL};                          \
-        CU_SuiteInfo suites[] = {{name, NULL, NULL, NULL, NULL, tests},                  \
-                                 CU_SUITE_INFO_NULL};                                    \
-        unsigned failed, run;                                                            \
-                                                                                         \
-        if (CU_initialize_registry() != CUE_SUCCESS ||                                   \
-            CU_register_suites(suites) != CUE_SUCCESS)                                   \
-            return 1;                                                                    \
-        CU_basic_set_mode(CU_BRM_VERBOSE);                                               \
-        CU_basic_run_tests();                                                            \
-        failed = CU_get_number_of_failures();                                            \
-        run = CU_get_number_of_tests_run();                                              \
-        CU_cleanup_registry();                                                           \
-        return failed > 0 || run == 0;                                                   \
+#define MICO_SUITE(name, ...)                                                          \
+    int main(void)                                                                     \
+    {                                                                                  \
+        CU_TestInfo tests[] = {__VA_ARGS__, CU_TEST_INFO_NULL};                        \
+        CU_SuiteInfo suites[] = {{name, NULL, NULL, NULL, NULL, tests},                \
+                                 CU_SUITE_INFO_NULL};                                  \
+        unsigned failed, run;                                                          \
+                                                                                       \
+        if (CU_initialize_registry() != CUE_SUCCESS ||                                 \
+            CU_register_suites(suites) != CUE_SUCCESS)                                 \
+            return 1;                                                                  \
+        CU_basic_set_mode(CU_BRM_VERBOSE);                                             \
+        CU_basic_run_tests();                                                          \
+        failed = CU_get_number_of_failures();                                          \
+        run = CU_get_number_of_tests_run();                                            \
+        CU_cleanup_registry();                                                         \
+        return failed > 0 || run == 0;                                                 \
     }
 
 /* True if the folder of shared test material (not part of a clone) is there; else says

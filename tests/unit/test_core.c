@@ -41,10 +41,13 @@ static void t_try_array(void)
     mico_err err;
     void *p = NULL;
 
-    CU_ASSERT_EQUAL(mico_try_array(&p, SIZE_MAX, 8, 1 << 20, "table", &err), MICO_ELIMIT);
-    CU_ASSERT_EQUAL(mico_try_array(&p, 1025, 1024, 1 << 20, "table", &err), MICO_ELIMIT);
+    CU_ASSERT_EQUAL(mico_try_array(&p, SIZE_MAX, 8, 1 << 20, "table", &err),
+                    MICO_ELIMIT);
+    CU_ASSERT_EQUAL(mico_try_array(&p, 1025, 1024, 1 << 20, "table", &err),
+                    MICO_ELIMIT);
     CU_ASSERT_PTR_NULL(p);
-    CU_ASSERT_EQUAL_FATAL(mico_try_array(&p, 1024, 1024, 1 << 20, "table", &err), MICO_OK);
+    CU_ASSERT_EQUAL_FATAL(mico_try_array(&p, 1024, 1024, 1 << 20, "table", &err),
+                          MICO_OK);
     CU_ASSERT_EQUAL(((char *)p)[(1 << 20) - 1], 0);
     free(p);
 }
@@ -253,5 +256,6 @@ static void t_paths(void)
 }
 
 MICO_SUITE("core", {"err", t_err}, {"try_array", t_try_array}, {"arena", t_arena},
-           {"numbers", t_numbers}, {"words", t_words}, {"pack", t_pack}, {"seal", t_seal}, {"rng", t_rng},
-           {"hash", t_hash}, {"file", t_file}, {"paths", t_paths})
+           {"numbers", t_numbers}, {"words", t_words}, {"pack", t_pack},
+           {"seal", t_seal}, {"rng", t_rng}, {"hash", t_hash}, {"file", t_file},
+           {"paths", t_paths})

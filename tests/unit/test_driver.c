@@ -89,7 +89,8 @@ static void make_problem(mico_problem *p, const char *limit)
     }
     if (limit[0] != '\0') {
         p->n_constraints = 1;
-        snprintf(p->constraint[0].text, sizeof p->constraint[0].text, "bops <= %s", limit);
+        snprintf(p->constraint[0].text, sizeof p->constraint[0].text, "bops <= %s",
+                 limit);
         p->constraint[0].limit = strtod(limit, NULL);
     }
 }
@@ -109,7 +110,8 @@ static void open_bench(bench *b, const char *set, const char *limit)
                  "inits = 8\ncandidates = 60\ntrees = 20\n%s\n",
                  set);
     CU_ASSERT_EQUAL_FATAL(
-        mico_job_parse(&b->job, text.text, text.len, "t.ini", NULL, 0, &errors), MICO_OK);
+        mico_job_parse(&b->job, text.text, text.len, "t.ini", NULL, 0, &errors),
+        MICO_OK);
     mico_str_free(&text);
     make_problem(&b->study.problem, limit);
     snprintf(b->study.name, sizeof b->study.name, "t");
@@ -137,11 +139,17 @@ static void close_bench(bench *b)
 
 static mico_status run(bench *b, mico_store_how how, mico_err *err)
 {
-    mico_about about = {.job_text = b->job->canonical, .job_path = "t.ini",
-                        .job_hash = b->job->hash, .net_path = "x", .data_path = "y",
-                        .n_studies = 1, .study = &b->study};
-    mico_drive drive = {.job = b->job, .only_study = MICO_ALL_STUDIES,
-                        .progress = MICO_PROGRESS_NEVER, .stop = &b->stop,
+    mico_about about = {.job_text = b->job->canonical,
+                        .job_path = "t.ini",
+                        .job_hash = b->job->hash,
+                        .net_path = "x",
+                        .data_path = "y",
+                        .n_studies = 1,
+                        .study = &b->study};
+    mico_drive drive = {.job = b->job,
+                        .only_study = MICO_ALL_STUDIES,
+                        .progress = MICO_PROGRESS_NEVER,
+                        .stop = &b->stop,
                         .started_s = mico_now_s()};
     const mico_study_run *study;
     mico_err closing;
@@ -214,7 +222,8 @@ static void t_same_trace(void)
         first = digest_with(set, 1, 1, 0);
         for (uint64_t seed = 2; seed < 6; seed++)
             CU_ASSERT_EQUAL(digest_with(set, 1 + 3 * (size_t)seed, seed, 0), first);
-        CU_ASSERT_NOT_EQUAL(digest_with("method = random\n[run]\nretries = 0", 1, 1, 0), 1);
+        CU_ASSERT_NOT_EQUAL(digest_with("method = random\n[run]\nretries = 0", 1, 1, 0),
+                            1);
     }
 }
 
@@ -234,7 +243,8 @@ static void t_window_matters(void)
                         digest_with("method = mico\n[run]\nwindow = 16", 1, 1, 0));
 }
 
-/* Stopped at any point and resumed, a run ends with the digest of an undisturbed one. */
+/* Stopped at any point and resumed, a run ends with the digest of an undisturbed one.
+ */
 static void t_resume(void)
 {
     static const char *const sets[] = {"method = mico", "method = regevo",
@@ -258,8 +268,8 @@ static void t_resume(void)
             CU_ASSERT_FALSE(b.complete);
             evaluated = b.fake.n_evaluated;
             b.stop_after = 0;
-            b.fake = (wire_fake){.n_workers = 2, .seed = 3, .evaluate = evaluate,
-                                 .fate = fate};
+            b.fake = (wire_fake){
+                .n_workers = 2, .seed = 3, .evaluate = evaluate, .fate = fate};
             CU_ASSERT_EQUAL(run(&b, MICO_STORE_RESUME, &err), MICO_OK);
             CU_ASSERT_EQUAL(b.digest, wanted);
             /* nothing is evaluated twice */

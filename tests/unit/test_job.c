@@ -5,10 +5,12 @@
 
 #include <stdlib.h>
 
-#define OK_TEXT                                                                          \
-    "[net]\npath = a.onnx\n[data]\npath = x.npy,\n  y.npy\n[search]\nmethod = random\n"
+#define OK_TEXT                                                                        \
+    "[net]\npath = a.onnx\n[data]\npath = x.npy,\n  y.npy\n[search]\nmethod = "        \
+    "random\n"
 
-static mico_status parse(mico_job **job, const char *text, const char *set, mico_str *errors)
+static mico_status parse(mico_job **job, const char *text, const char *set,
+                         mico_str *errors)
 {
     return mico_job_parse(job, text, strlen(text), "j.ini", &set, set != NULL, errors);
 }
@@ -45,9 +47,11 @@ static void t_messages(void)
     expect(OK_TEXT "[serch]\nmethod = mico\n", NULL,
            "j.ini:9: unknown section [serch] (did you mean [search]?)");
     expect("a = 1\n" OK_TEXT, NULL, "j.ini:1: 'a' stands before any [section]");
-    expect(OK_TEXT "method = mico\n", NULL, "j.ini:8: key 'method' was given before, on line 7");
+    expect(OK_TEXT "method = mico\n", NULL,
+           "j.ini:8: key 'method' was given before, on line 7");
     expect(OK_TEXT "nonsense\n", NULL, "j.ini:8: neither [section] nor key = value");
-    expect(OK_TEXT "[study]\nbudget = many\n", NULL, "j.ini:9: budget = many: must be a whole");
+    expect(OK_TEXT "[study]\nbudget = many\n", NULL,
+           "j.ini:9: budget = many: must be a whole");
     expect(OK_TEXT "[space]\ntie = knot\n", NULL, "must be one of none|wa");
     expect(OK_TEXT "[run]\ntimeout = soon\n", NULL, "must be a time such as");
     expect(OK_TEXT "[run]\nmemory = lots\n", NULL, "must be a size such as");
@@ -55,7 +59,8 @@ static void t_messages(void)
     expect(OK_TEXT, "study.budget", "must be section.key=value");
     expect(OK_TEXT, "study.buget=3", "did you mean 'budget'?");
     expect(OK_TEXT "[sweep]\nbudget = 1,2\n", NULL, "must be section.key");
-    expect(OK_TEXT "[sweep]\nstudy.size = 1,2\n", NULL, "there is no key 'size' in [study]");
+    expect(OK_TEXT "[sweep]\nstudy.size = 1,2\n", NULL,
+           "there is no key 'size' in [study]");
     expect(OK_TEXT "[sweep]\nstudy.seed = 5..1\n", NULL, "is not a range such as 1..5");
     memset(long_line, 'x', sizeof long_line - 1);
     long_line[sizeof long_line - 1] = '\0';
@@ -64,7 +69,8 @@ static void t_messages(void)
 
 static void t_all_at_once(void)
 {
-    char *all = complaints("[study]\nbudget = x\nsead = 1\n[run]\nparallel = -1\n", NULL);
+    char *all =
+        complaints("[study]\nbudget = x\nsead = 1\n[run]\nparallel = -1\n", NULL);
 
     CU_ASSERT_PTR_NOT_NULL(strstr(all, "j.ini:2:"));
     CU_ASSERT_PTR_NOT_NULL(strstr(all, "j.ini:3:"));
@@ -80,8 +86,9 @@ static void t_zero_byte(void)
     mico_str errors = {0};
     mico_job *job;
 
-    CU_ASSERT_EQUAL(mico_job_parse(&job, text, sizeof text - 1, "j.ini", NULL, 0, &errors),
-                    MICO_EJOB);
+    CU_ASSERT_EQUAL(
+        mico_job_parse(&job, text, sizeof text - 1, "j.ini", NULL, 0, &errors),
+        MICO_EJOB);
     CU_ASSERT_PTR_NOT_NULL(strstr(errors.text, "j.ini:2: line holds a zero byte"));
     mico_str_free(&errors);
 }
@@ -92,9 +99,9 @@ static void t_values(void)
     mico_job *job;
     const mico_study *s;
 
-    CU_ASSERT_EQUAL_FATAL(parse(&job, OK_TEXT "[run]\nparallel = 3 ; comment\n",
-                                "study.seed=9", &errors),
-                          MICO_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        parse(&job, OK_TEXT "[run]\nparallel = 3 ; comment\n", "study.seed=9", &errors),
+        MICO_OK);
     CU_ASSERT_EQUAL_FATAL(job->n_studies, 1);
     s = &job->study[0];
     CU_ASSERT_STRING_EQUAL(s->study_name, "j");
@@ -115,8 +122,9 @@ static void t_canonical(void)
     mico_str errors = {0};
     mico_job *a, *b, *c, *d;
 
-    CU_ASSERT_EQUAL_FATAL(parse(&a, OK_TEXT "[sweep]\nstudy.seed = 1..3\n"
-                                            "space.weight_bits = 2,4 | 8\n",
+    CU_ASSERT_EQUAL_FATAL(parse(&a,
+                                OK_TEXT "[sweep]\nstudy.seed = 1..3\n"
+                                        "space.weight_bits = 2,4 | 8\n",
                                 NULL, &errors),
                           MICO_OK);
     CU_ASSERT_EQUAL(a->n_studies, 6);
@@ -129,6 +137,11 @@ static void t_canonical(void)
     CU_ASSERT_EQUAL_FATAL(parse(&c, OK_TEXT, "run.flush=1s", &errors), MICO_OK);
     CU_ASSERT_EQUAL_FATAL(parse(&d, OK_TEXT, "run.parallel=5", &errors), MICO_OK);
     CU_ASSERT_NOT_EQUAL(c->hash, d->hash);
+    mico_job_free(d);
+    /* the default window is 8: another way to say the same is the same job */
+    CU_ASSERT_EQUAL_FATAL(
+        parse(&d, OK_TEXT "[run]\nwindow = 8\n", "run.parallel=5", &errors), MICO_OK);
+    CU_ASSERT_EQUAL(c->hash, d->hash);
     mico_job_free(d);
     CU_ASSERT_EQUAL_FATAL(parse(&d, OK_TEXT, NULL, &errors), MICO_OK);
     CU_ASSERT_EQUAL(c->hash, d->hash);
@@ -147,8 +160,8 @@ static void t_one_study_again(void)
     size_t n;
     mico_err err;
 
-    CU_ASSERT_EQUAL_FATAL(parse(&job, OK_TEXT "[sweep]\nstudy.seed = 4,5\n", NULL, &errors),
-                          MICO_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        parse(&job, OK_TEXT "[sweep]\nstudy.seed = 4,5\n", NULL, &errors), MICO_OK);
     mico_study_put(&w, &job->study[1], "dir/j.ini", (const uint8_t *)"cal", 3);
     for (size_t cut = 0; cut < w.len; cut += 7) {
         mico_reader r = {.bytes = w.bytes, .len = cut};
@@ -184,7 +197,8 @@ static void t_limits(void)
     CU_ASSERT_EQUAL(mico_limits_parse("bops <= 1 of ", limit, 4, &n, &err), MICO_EJOB);
     CU_ASSERT_EQUAL(mico_limits_parse("a<=1,b<=1,c<=1", limit, 2, &n, &err), MICO_EJOB);
     CU_ASSERT_EQUAL_FATAL(
-        mico_limits_parse("bops <= 0.5 of w8a8, size <= 64KiB,cbops<=1.5e9", limit, 4, &n, &err),
+        mico_limits_parse("bops <= 0.5 of w8a8, size <= 64KiB,cbops<=1.5e9", limit, 4,
+                          &n, &err),
         MICO_OK);
     CU_ASSERT_EQUAL(n, 3);
     CU_ASSERT_TRUE(limit[0].relative);

@@ -27,9 +27,10 @@ static void t_widths(void)
 
 static void t_schemes(void)
 {
-    static const char *const bad[] = {"", "w9a8", "w8", "8", "8/8", "8/8,4", "8/8,4/8,2/2",
-                                      "8/8,4/x", "mico:8,8,8", "mico:8,8,8,0", "wa",
-                                      "w8a8a8", "8/8,,4/8", "w8a8 ", "8/8/8,1/1"};
+    static const char *const bad[] = {
+        "",      "w9a8",        "w8",       "8",          "8/8",
+        "8/8,4", "8/8,4/8,2/2", "8/8,4/x",  "mico:8,8,8", "mico:8,8,8,0",
+        "wa",    "w8a8a8",      "8/8,,4/8", "w8a8 ",      "8/8/8,1/1"};
     char text[MICO_SCHEME_TEXT];
     mico_scheme s, again;
     mico_err err;
@@ -46,7 +47,8 @@ static void t_schemes(void)
     CU_ASSERT_EQUAL(s.bits[3], 2);
     mico_scheme_print(&s, text);
     CU_ASSERT_STRING_EQUAL(text, "t/8,4/2");
-    CU_ASSERT_EQUAL_FATAL(mico_scheme_parse(&again, "mico:1.5,4,8,2", 2, &err), MICO_OK);
+    CU_ASSERT_EQUAL_FATAL(mico_scheme_parse(&again, "mico:1.5,4,8,2", 2, &err),
+                          MICO_OK);
     CU_ASSERT_TRUE(mico_scheme_equal(&s, &again));
     CU_ASSERT_EQUAL(mico_scheme_hash(&s), mico_scheme_hash(&again));
     CU_ASSERT_EQUAL_FATAL(mico_scheme_parse(&again, "wta8", 2, &err), MICO_OK);
@@ -115,7 +117,8 @@ static void make_problem(mico_problem *p)
         p->space.var_of[g] = (uint16_t)g;
         mico_options_parse(&p->space.var[g], "2,4,8", &err);
     }
-    p->metric[0].table = mico_xcalloc(2 * MICO_N_WIDTHS * MICO_N_WIDTHS, sizeof(double));
+    p->metric[0].table =
+        mico_xcalloc(2 * MICO_N_WIDTHS * MICO_N_WIDTHS, sizeof(double));
     for (size_t l = 0; l < 2; l++)
         for (size_t w = 0; w < MICO_N_WIDTHS; w++)
             for (size_t a = 0; a < MICO_N_WIDTHS; a++)
@@ -131,7 +134,8 @@ static mico_trial trial(uint64_t id, const char *scheme, uint64_t correct)
     mico_err err;
 
     mico_scheme_parse(&t.scheme, scheme, 2, &err);
-    t.outcome = (mico_outcome){.state = MICO_STATE_DONE, .images = 100, .correct = correct};
+    t.outcome =
+        (mico_outcome){.state = MICO_STATE_DONE, .images = 100, .correct = correct};
     return t;
 }
 
@@ -159,8 +163,7 @@ static void t_best(void)
     mico_problem p;
     mico_trial t[7] = {
         trial(0, "8/8,8/8", 99), /* infeasible */
-        trial(1, "2/2,2/2", 60),
-        trial(2, "8/4,2/2", 70),
+        trial(1, "2/2,2/2", 60), trial(2, "8/4,2/2", 70),
         trial(3, "4/8,2/2", 70), /* same accuracy and cost: the earlier one wins */
         trial(4, "4/4,2/2", 70), /* same accuracy, cheaper */
         trial(5, "8/2,2/4", 65), /* dominated */
