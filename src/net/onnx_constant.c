@@ -3,8 +3,7 @@
 
 #include <string.h>
 
-/* The op's output is the constant. */
-static void set_constant(const onnx_op *op, const onnx_const *c)
+void mico_onnx_set_constant(const onnx_op *op, const onnx_const *c)
 {
     onnx_value *out = mico_onnx_find(op->im, op->node->output[0]);
 
@@ -64,7 +63,7 @@ mico_status mico_onnx_constant(const onnx_op *op)
     if (t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
         return mico_onnx_refuse(op, "kept in another file");
     if ((rc = mico_onnx_const_open(t, &c, op->err)) == MICO_OK)
-        set_constant(op, &c);
+        mico_onnx_set_constant(op, &c);
     return rc;
 }
 
@@ -172,7 +171,7 @@ mico_status mico_onnx_const_view(const onnx_op *op, bool *done)
     else if (strcmp(type, "Identity") != 0)
         return MICO_OK;
     if (rc == MICO_OK)
-        set_constant(op, &c);
+        mico_onnx_set_constant(op, &c);
     *done = true;
     return rc;
 }

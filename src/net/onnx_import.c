@@ -15,6 +15,7 @@ static const struct {
     {"Add", mico_onnx_arithmetic},
     {"AveragePool", mico_onnx_pool},
     {"BatchNormalization", mico_onnx_batch_norm},
+    {"Cast", mico_onnx_cast},
     {"Clip", mico_onnx_clip},
     {"Concat", mico_onnx_concat},
     {"Constant", mico_onnx_constant},
@@ -22,6 +23,7 @@ static const struct {
     {"Div", mico_onnx_arithmetic},
     {"Dropout", mico_onnx_pass},
     {"Flatten", mico_onnx_flatten},
+    {"Gather", mico_onnx_gather},
     {"Gemm", mico_onnx_gemm},
     {"GlobalAveragePool", mico_onnx_global_pool},
     {"GlobalMaxPool", mico_onnx_global_pool},
@@ -34,6 +36,7 @@ static const struct {
     {"ReduceMean", mico_onnx_reduce_mean},
     {"Relu", mico_onnx_relu},
     {"Reshape", mico_onnx_reshape},
+    {"Shape", mico_onnx_shape},
     {"Slice", mico_onnx_slice},
     {"Softmax", mico_onnx_softmax},
     {"Squeeze", mico_onnx_squeeze},
@@ -304,6 +307,8 @@ static mico_status convert_node(onnx_import *im, const Onnx__NodeProto *node,
         if ((rc = open_inputs(im, node, &known, err)) != MICO_OK || !known)
             return rc;
         if ((rc = mico_onnx_const_view(&op, &done)) != MICO_OK || done)
+            return rc;
+        if ((rc = mico_onnx_fold_ints(&op, &done)) != MICO_OK || done)
             return rc;
         return operators[i].convert(&op);
     }

@@ -165,7 +165,16 @@ void mico_onnx_apply_folds(onnx_import *im);
 /* onnx_constant.c. A view of a constant input 0 (Reshape, Squeeze, ...) is a constant.
  */
 mico_status mico_onnx_constant(const onnx_op *op);
+
+/* The op's output is the constant. */
+void mico_onnx_set_constant(const onnx_op *op, const onnx_const *c);
 mico_status mico_onnx_const_view(const onnx_op *op, bool *done);
+
+/* onnx_ints.c. Arithmetic, Concat and Slice of constant integers is a constant. */
+mico_status mico_onnx_shape(const onnx_op *op);
+mico_status mico_onnx_gather(const onnx_op *op);
+mico_status mico_onnx_cast(const onnx_op *op);
+mico_status mico_onnx_fold_ints(const onnx_op *op, bool *done);
 
 /* onnx_pools.c */
 mico_status mico_onnx_pool(const onnx_op *op);

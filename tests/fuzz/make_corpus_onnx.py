@@ -71,5 +71,11 @@ save("line", [2, 16], [
     node("Constant", "", "w", value=f32("", 3, 2, 5)), node("Conv", "x,w", "a", pads=[2, 2]),
     node("MaxPool", "a", "b", kernel_shape=[2], strides=[2], ceil_mode=1),
     node("ReduceMean", "b", "y", axes=[2], keepdims=0)], [])
+save("shapes", [3, 4, 6], [
+    node("Shape", "x", "s"), node("Gather", "s,zero", "n"), node("Slice", "s,one,three", "p"),
+    node("Mul", "p,p", "q"), node("Div", "q,p", "r"), node("Gather", "r,zero", "c"),
+    node("Cast", "c", "d", to=TensorProto.INT64), node("Concat", "n,d,rest", "t", axis=0),
+    node("Reshape", "x,t", "y")],
+    [i64("zero", 0), i64("one", 1), i64("three", 3), i64("rest", -1)])
 save("unsupported", [4], [
     node("Sigmoid", "x", "a"), node("Tanh", "a", "b"), node("Sub", "b,k", "y")], [f32("k", 4)], opset=9)

@@ -660,10 +660,89 @@ static void t_preprocess(void)
     refuse(with_preprocess("nan", NULL), MICO_ENET, "'nan' is no number");
 }
 
+/* x.view(x.size(0), size(1)*size(2)*size(3)) as exporters write it; `batch` is the
+ * first dimension of the input (0: symbolic). */
+static ob *with_shape_chain(int64_t batch, const char *arithmetic)
+{
+    ob *b = begin(OB_DIMS(batch, 3, 4, 5));
+
+    ob_list(b, "zero", 1, (const int64_t[]){0});
+    ob_list(b, "one", 1, (const int64_t[]){1});
+    ob_list(b, "four", 1, (const int64_t[]){4});
+    ob_list(b, "two_three", 2, (const int64_t[]){2, -1});
+    ob_node(b, "Shape", "s", "x", "shape");
+    ob_node(b, "Gather", "g0", "shape,zero", "n");
+    ob_node(b, "Slice", "sl", "shape,one,four", "chw");
+    ob_node(b, "Gather", "g1", "shape,one", "c");
+    ob_node(b, "Gather", "g2", "shape,two_three", "hw");
+    ob_int(b, ob_node(b, "Cast", "cast", "hw", "hw64"), "to",
+           ONNX__TENSOR_PROTO__DATA_TYPE__INT64);
+    ob_node(b, arithmetic, "m", "hw64,c", "by_c");
+    ob_int(b, ob_node(b, "Concat", "cat", "n,by_c", "target"), "axis", 0);
+    ob_node(b, "Reshape", "r", "x,target", "y");
+    return b;
+}
+
+static void t_shape_arithmetic(void)
+{
+    ob *b = begin(OB_DIMS(0, 3, 4, 5));
+
+    /* 3x4x5 -> {4*3, 5*3} does not have 60 elements, 4/3 x 5/3 neither */
+    refuse(with_shape_chain(0, "Mul"), MICO_EUNSUP, "Reshape 'r'");
+    refuse(with_shape_chain(7, "Div"), MICO_EUNSUP, "Reshape 'r'");
+    ob_list(b, "zero", 1, (const int64_t[]){0});
+    ob_list(b, "rest", 1, (const int64_t[]){-1});
+    ob_node(b, "Shape", "s", "x", "shape");
+    ob_node(b, "Gather", "g", "shape,zero", "n");
+    ob_int(b, ob_node(b, "Concat", "cat", "n,rest", "target"), "axis", 0);
+    ob_node(b, "Reshape", "r", "x,target", "y");
+    expect(b, "flatten", "60");
+
+    /* (3, 4*5): sizes multiplied, the batch kept */
+    b = begin(OB_DIMS(9, 3, 4, 5));
+    ob_list(b, "two", 1, (const int64_t[]){2});
+    ob_list(b, "three", 1, (const int64_t[]){-1});
+    ob_list(b, "zero", 1, (const int64_t[]){0});
+    ob_node(b, "Shape", "s", "x", "shape");
+    ob_node(b, "Gather", "g2", "shape,two", "h");
+    ob_node(b, "Gather", "g3", "shape,three", "w");
+    ob_node(b, "Mul", "m", "h,w", "hw");
+    ob_node(b, "Slice", "sl", "shape,zero,two", "nc");
+    ob_int(b, ob_node(b, "Concat", "cat", "nc,hw", "target"), "axis", 0);
+    ob_node(b, "Reshape", "r", "x,target", "y");
+    expect(b, "reshape", "3x1x20");
+
+    b = begin(OB_DIMS(0, 3, 4, 5)); /* the batch is not known: no arithmetic with it */
+    ob_list(b, "zero", 1, (const int64_t[]){0});
+    ob_node(b, "Shape", "s", "x", "shape");
+    ob_node(b, "Gather", "g", "shape,zero", "n");
+    ob_node(b, "Mul", "m", "n,n", "target");
+    ob_node(b, "Reshape", "r", "x,target", "y");
+    refuse(b, MICO_EUNSUP, "Mul 'm' (of sizes that are not known)");
+
+    b = begin(OB_DIMS(0, 3, 4, 5));
+    ob_list(b, "nine", 1, (const int64_t[]){9});
+    ob_node(b, "Shape", "s", "x", "shape");
+    ob_node(b, "Gather", "g", "shape,nine", "n");
+    ob_node(b, "Reshape", "r", "x,n", "y");
+    refuse(b, MICO_EUNSUP, "Gather 'g' (index 9 of 4)");
+
+    b = begin(OB_DIMS(0, 3));
+    ob_list(b, "zero", 1, (const int64_t[]){0});
+    ob_node(b, "Gather", "g", "x,zero", "y");
+    refuse(b, MICO_EUNSUP, "Gather 'g' (of anything but constant integers)");
+
+    b = begin(OB_DIMS(0, 3));
+    ob_int(b, ob_node(b, "Cast", "c", "x", "y"), "to",
+           ONNX__TENSOR_PROTO__DATA_TYPE__INT64);
+    refuse(b, MICO_EUNSUP, "Cast 'c' (to data type 7)");
+}
+
 MICO_SUITE("net onnx", {"not onnx", t_not_onnx}, {"graph errors", t_graph_errors},
            {"constants", t_constants}, {"unsupported list", t_unsupported_list},
            {"operator refusals", t_operator_refusals}, {"shared fold", t_shared_fold},
            {"windows", t_windows}, {"moves", t_moves}, {"clip", t_clip},
            {"gemm", t_gemm}, {"matmul", t_matmul}, {"constant nodes", t_constant_nodes},
            {"many layers", t_many_layers}, {"fold", t_fold}, {"old files", t_old_files},
-           {"names and order", t_names_and_order}, {"preprocess", t_preprocess})
+           {"names and order", t_names_and_order}, {"preprocess", t_preprocess},
+           {"shape arithmetic", t_shape_arithmetic})
