@@ -207,7 +207,8 @@ static int on_value(void *user, const char *section, const char *name,
         strcmp(name, p->key) == 0) {
         mico_str joined = {0};
 
-        mico_str_add(&joined, "%s%s%s", p->value, p->glued ? "" : " ", value);
+        mico_str_add(&joined, "%s%s%s", p->value,
+                     p->glued || p->value[0] == '\0' ? "" : " ", value);
         free(p->value);
         p->value = joined.text;
         return 1;

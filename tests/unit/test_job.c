@@ -99,14 +99,18 @@ static void t_values(void)
     mico_job *job;
     const mico_study *s;
 
-    CU_ASSERT_EQUAL_FATAL(
-        parse(&job, OK_TEXT "[run]\nparallel = 3 ; comment\n", "study.seed=9", &errors),
-        MICO_OK);
+    CU_ASSERT_EQUAL_FATAL(parse(&job,
+                                OK_TEXT "[run]\nparallel = 3 ; comment\n"
+                                        "[objective]\nreference =\n  w4a8\n",
+                                "study.seed=9", &errors),
+                          MICO_OK);
     CU_ASSERT_EQUAL_FATAL(job->n_studies, 1);
     s = &job->study[0];
     CU_ASSERT_STRING_EQUAL(s->study_name, "j");
     CU_ASSERT_STRING_EQUAL(s->net_path, "a.onnx");
     CU_ASSERT_STRING_EQUAL(s->data_path, "x.npy,y.npy");
+    CU_ASSERT_STRING_EQUAL(s->objective_reference,
+                           "w4a8"); /* on the line below its key */
     CU_ASSERT_STRING_EQUAL(s->search_method, "random");
     CU_ASSERT_EQUAL(s->study_seed, 9);
     CU_ASSERT_EQUAL(s->study_budget, 256);
