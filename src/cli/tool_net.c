@@ -173,28 +173,51 @@ int mico_tool_info(int argc, char **argv)
 /* ---- import
  * -------------------------------------------------------------------------- */
 
+static mico_status import_net(const mico_options_line *o, mico_err *err)
+{
+    mico_net *net = NULL;
+    mico_status rc = mico_options_net(&net, o, err);
+
+    if (rc == MICO_OK)
+        rc = mico_net_save(net, o->output, err);
+    if (rc == MICO_OK)
+        fprintf(stderr, "%s: %zu nodes, %zu quantizable layers, %zu parameters\n",
+                o->output, net->n_nodes, net->n_layers, mico_net_params(net));
+    mico_net_free(net);
+    return rc;
+}
+
+static mico_status import_data(const mico_options_line *o, mico_err *err)
+{
+    mico_dataset *data = NULL;
+    mico_status rc = mico_dataset_load(&data, o->data, o->transform, err);
+
+    if (rc == MICO_OK)
+        rc = mico_dataset_save(data, o->output, err);
+    if (rc == MICO_OK)
+        fprintf(stderr, "%s: %zu training and %zu test images\n", o->output,
+                data->train.n, data->test.n);
+    mico_dataset_free(data);
+    return rc;
+}
+
 int mico_tool_import(int argc, char **argv)
 {
     mico_options_line o;
-    mico_net *net = NULL;
     mico_err err;
     mico_status rc;
 
-    mico_options_read(&o, argc, argv, "output,mul,add", "import MODEL.onnx -o NET.h5");
+    mico_options_read(&o, argc, argv, "output,mul,add,data,transform",
+                      "import MODEL.onnx -o NET.h5, or import --data DATA -o SET.h5");
     if (o.done) {
         free(o.operand);
         return o.exit_code;
     }
-    if (o.n_operands != 1 || o.output == NULL)
-        rc = mico_fail(&err, MICO_EUSAGE, "needs MODEL.onnx and -o NET.h5");
+    if (o.output == NULL || (o.n_operands == 1) == (o.data != NULL) || o.n_operands > 1)
+        rc = mico_fail(&err, MICO_EUSAGE,
+                       "needs -o FILE.h5 and either MODEL.onnx or --data");
     else
-        rc = mico_options_net(&net, &o, &err);
-    if (rc == MICO_OK)
-        rc = mico_net_save(net, o.output, &err);
-    if (rc == MICO_OK)
-        fprintf(stderr, "%s: %zu nodes, %zu quantizable layers, %zu parameters\n",
-                o.output, net->n_nodes, net->n_layers, mico_net_params(net));
-    mico_net_free(net);
+        rc = o.data != NULL ? import_data(&o, &err) : import_net(&o, &err);
     return finish(&o, "mico import", rc, &err);
 }
 

@@ -28,6 +28,16 @@ run 0 "$mico" import "$net" -o net.h5
 printf 'X' | dd of=net.h5 bs=1 seek=20000 conv=notrunc status=none
 run 2 "$mico" eval net.h5 --data data --scheme w8a8 && silent && one_message && says 'check ?sum|damaged'
 
+# ---- import --data: the file stands for the folder
+
+run 0 "$mico" import --data data -o set.h5 && silent && one_message &&
+    says 'set\.h5: [0-9]+ training and [0-9]+ test'
+run 0 "$mico" eval "$net" --data data --scheme w5a6 --json
+wanted=$(json '(j["images"], j["correct"], j["loss"])')
+run 0 "$mico" eval "$net" --data set.h5 --scheme w5a6 --json
+same "$(json '(j["images"], j["correct"], j["loss"])')" "$wanted" "eval on the data-set file"
+run 2 "$mico" import "$net" --data data -o both.h5 && silent && says 'either MODEL.onnx or --data'
+
 # ---- eval: modes, schemes, images
 
 correct() { # of mico eval with these words
