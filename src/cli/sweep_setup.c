@@ -76,20 +76,30 @@ static bool same_world(const mico_study *a, const mico_study *b)
 static mico_status check_searcher(const mico_study *study, const mico_problem *problem,
                                   mico_err *err)
 {
-    mico_search_options options = {.seed = study->study_seed,
-                                   .budget = study->study_budget,
-                                   .n_inits = study->search_inits,
-                                   .n_candidates = study->search_candidates,
-                                   .population = study->search_population,
-                                   .tournament = study->search_tournament};
+    mico_search_options options;
     mico_searcher *searcher;
     mico_status rc;
 
-    snprintf(options.method, sizeof options.method, "%.31s", study->search_method);
+    mico_driver_search_options(study, &options);
     rc = mico_search_new(&searcher, problem, &options, err);
     if (rc == MICO_OK)
         mico_search_free(searcher);
     return rc;
+}
+
+/* "calibration train:0-511, search train:512-10511, final test:0-9999" */
+static char *splits_text(const mico_world *world)
+{
+    const mico_splits *s = &world->splits;
+    char part[3][64];
+    mico_str text = {0};
+
+    mico_split_print(world->data, &s->calibration, part[0]);
+    mico_split_print(world->data, &s->search, part[1]);
+    mico_split_print(world->data, &s->final, part[2]);
+    mico_str_add(&text, "calibration %s, search %s, final %s", part[0], part[1],
+                 part[2]);
+    return text.text;
 }
 
 static mico_status make_study(mico_study_run *run, const mico_study *study,
@@ -129,6 +139,7 @@ mico_status mico_setup_make(mico_setup *setup, const mico_sweep_options *o,
     if (rc != MICO_OK)
         return rc;
     setup->study = mico_xcalloc(setup->job->n_studies, sizeof *setup->study);
+    setup->splits = mico_xcalloc(setup->job->n_studies, sizeof *setup->splits);
     for (size_t s = 0; s < setup->job->n_studies && rc == MICO_OK; s++) {
         const mico_study *study = &setup->job->study[s];
         uint64_t parts[2];
@@ -145,6 +156,7 @@ mico_status mico_setup_make(mico_setup *setup, const mico_sweep_options *o,
             parts[1] = world.data->hash;
             setup->data_hash = s == 0 ? parts[1] : mico_hash(parts, sizeof parts, 0);
         }
+        setup->splits[s] = splits_text(&world);
         rc = make_study(&setup->study[s], study, &world, err);
         if (rc != MICO_OK && setup->job->n_studies > 1)
             mico_err_prefix(err, "study %s", study->study_name);
@@ -222,14 +234,15 @@ void mico_setup_describe(const mico_setup *setup, mico_str *out)
         const mico_study_run *run = &setup->study[s];
         const mico_problem *problem = &run->problem;
 
-        mico_str_add(out,
-                     "study %zu %s: %s, %llu trials, seed %llu, window %llu\n"
-                     "  %zu layers, %zu variables, %.4g schemes\n",
-                     s, run->name, study->search_method,
-                     (unsigned long long)study->study_budget,
-                     (unsigned long long)study->study_seed,
-                     (unsigned long long)study->run_window, problem->space.n_layers,
-                     problem->space.n_vars, mico_space_size(&problem->space));
+        mico_str_add(
+            out,
+            "study %zu %s: %s, %llu trials, seed %llu, window %llu\n"
+            "  %zu layers, %zu variables, %.4g schemes\n"
+            "  images: %s\n",
+            s, run->name, study->search_method, (unsigned long long)study->study_budget,
+            (unsigned long long)study->study_seed,
+            (unsigned long long)study->run_window, problem->space.n_layers,
+            problem->space.n_vars, mico_space_size(&problem->space), setup->splits[s]);
         for (size_t k = 0; k < problem->n_constraints; k++) {
             const mico_constraint *c = &problem->constraint[k];
 
@@ -247,12 +260,14 @@ void mico_setup_free(mico_setup *setup)
     for (size_t s = 0;
          setup->job != NULL && setup->study != NULL && s < setup->job->n_studies; s++) {
         mico_problem_free(&setup->study[s].problem);
+        free(setup->splits[s]);
         free(setup->study[s].canonical);
         free(setup->study[s].searcher);
         free(setup->study[s].layer_kind);
         free(setup->study[s].layer_weights);
     }
     free(setup->study);
+    free(setup->splits);
     mico_job_free(setup->job);
     *setup = (mico_setup){0};
 }

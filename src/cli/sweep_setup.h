@@ -9,6 +9,7 @@
 typedef struct mico_setup {
     mico_job *job;
     mico_study_run *study; /* [job->n_studies] as the store wants them */
+    char **splits;         /* [job->n_studies] which images do what, for people */
     uint64_t net_hash, data_hash;
     char results[4096];
 } mico_setup;

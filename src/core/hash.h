@@ -4,15 +4,10 @@
 #ifndef MICO_CORE_HASH_H
 #define MICO_CORE_HASH_H
 
-#include "core/err.h"
-
 #include <stddef.h>
 #include <stdint.h>
 
 uint64_t mico_hash(const void *bytes, size_t n, uint64_t seed);
-
-/* Hash of a whole file's bytes. */
-mico_status mico_hash_file(uint64_t *out, const char *path, mico_err *err);
 
 uint32_t mico_crc32(const void *bytes, size_t n);
 

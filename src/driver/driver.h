@@ -32,6 +32,9 @@ typedef struct mico_drive {
     double started_s;            /* mico_now_s at program start (wall clock limit) */
 } mico_drive;
 
+/* The searcher's options as a study's keys give them. */
+void mico_driver_search_options(const mico_study *study, mico_search_options *out);
+
 /* Runs all (remaining) studies. MICO_OK: complete. MICO_EUNMET: a study found nothing
  * feasible or failed too often. MICO_ESTOPPED: asked to stop, resumable; the text says
  * by what. */

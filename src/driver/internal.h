@@ -37,14 +37,6 @@ bool mico_loop_stopping(const mico_loop *loop, mico_err *err);
 /* Periodic work between replies: flush of the view when due, progress. */
 mico_status mico_loop_housekeeping(mico_loop *loop, bool force, mico_err *err);
 
-/* Dispatches checks that have no outcome yet and waits for them. */
-mico_status mico_run_checks(mico_loop *loop, const mico_check *checks, size_t n,
-                            mico_err *err);
-
-/* Loads the study into the pool, with its calibration (made and recorded if unknown).
- */
-mico_status mico_loop_calibrate(mico_loop *loop, mico_err *err);
-
 /* Draws or prints where the study stands. */
 void mico_progress_show(mico_loop *loop, bool force);
 void mico_progress_end(mico_loop *loop);

@@ -116,7 +116,9 @@ static mico_status load_study(mico_loop *loop, mico_err *err)
     return rc;
 }
 
-mico_status mico_loop_calibrate(mico_loop *loop, mico_err *err)
+/* Loads the study into the pool, with its calibration (made and recorded if unknown).
+ */
+static mico_status calibrate(mico_loop *loop, mico_err *err)
 {
     mico_task task = {.ticket = MICO_NO_TRIAL - 1, .kind = MICO_TASK_CALIBRATE};
     mico_reply reply = {0};
@@ -150,8 +152,9 @@ static const mico_check *known_check(const mico_study_run *run, const mico_check
     return NULL;
 }
 
-mico_status mico_run_checks(mico_loop *loop, const mico_check *checks, size_t n,
-                            mico_err *err)
+/* Dispatches checks that have no outcome yet and waits for them. */
+static mico_status run_checks(mico_loop *loop, const mico_check *checks, size_t n,
+                              mico_err *err)
 {
     for (size_t i = 0; i < n; i++) {
         mico_check check = checks[i];
@@ -214,7 +217,7 @@ static mico_status run_references(mico_loop *loop, mico_err *err)
         add_check(checks, &n, "reference", MICO_MODE_INT, (mico_split_name)split,
                   MICO_NO_TRIAL, &reference);
     }
-    rc = mico_run_checks(loop, checks, n, err);
+    rc = run_checks(loop, checks, n, err);
     if (rc != MICO_OK)
         return rc;
     fp32 = known_check(loop->run, &checks[0]);
@@ -246,7 +249,7 @@ static mico_status run_finals(mico_loop *loop, mico_err *err)
          i++)
         add_check(checks, &n, "front", MICO_MODE_INT, MICO_SPLIT_FINAL, front[i],
                   &run->trial[front[i]].scheme);
-    rc = mico_run_checks(loop, checks, n, err);
+    rc = run_checks(loop, checks, n, err);
     free(front);
     free(checks);
     return rc;
@@ -255,27 +258,27 @@ static mico_status run_finals(mico_loop *loop, mico_err *err)
 /* ---- studies
  * ------------------------------------------------------------------------- */
 
-static mico_status open_searcher(mico_loop *loop, mico_err *err)
+void mico_driver_search_options(const mico_study *study, mico_search_options *out)
 {
-    const mico_study *ask = loop->ask;
-    mico_search_options options = {
-        .seed = ask->study_seed,
-        .budget = ask->study_budget,
-        .n_inits = ask->search_inits,
-        .n_candidates = ask->search_candidates,
-        .n_trees = ask->search_trees,
-        .population = ask->search_population,
-        .tournament = ask->search_tournament,
+    *out = (mico_search_options){
+        .seed = study->study_seed,
+        .budget = study->study_budget,
+        .n_inits = study->search_inits,
+        .n_candidates = study->search_candidates,
+        .n_trees = study->search_trees,
+        .population = study->search_population,
+        .tournament = study->search_tournament,
     };
-
-    snprintf(options.method, sizeof options.method, "%.31s", ask->search_method);
-    return mico_search_new(&loop->searcher, &loop->run->problem, &options, err);
+    snprintf(out->method, sizeof out->method, "%.31s", study->search_method);
 }
 
 static mico_status run_study(mico_loop *loop, mico_err *err)
 {
-    mico_status rc = open_searcher(loop, err);
+    mico_search_options options;
+    mico_status rc;
 
+    mico_driver_search_options(loop->ask, &options);
+    rc = mico_search_new(&loop->searcher, &loop->run->problem, &options, err);
     if (rc != MICO_OK)
         return rc;
     rc = mico_loop_replay(loop, err);
@@ -290,7 +293,7 @@ static mico_status run_study(mico_loop *loop, mico_err *err)
                  loop->run->n_trials);
     }
     loop->done_at_start = loop->n_distinct - loop->n_waiting;
-    rc = mico_loop_calibrate(loop, err);
+    rc = calibrate(loop, err);
     if (rc == MICO_OK)
         rc = run_references(loop, err);
     if (rc == MICO_OK)

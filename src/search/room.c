@@ -13,7 +13,7 @@
 #define PROOF_NODES 200000
 #define FRESH_NODES 100000
 
-double mico_room_violation(const mico_room *room, const uint8_t *levels)
+static double room_violation(const mico_room *room, const uint8_t *levels)
 {
     mico_scheme scheme;
 
@@ -23,7 +23,7 @@ double mico_room_violation(const mico_room *room, const uint8_t *levels)
 
 bool mico_room_holds(const mico_room *room, const uint8_t *levels)
 {
-    return mico_room_violation(room, levels) <= 0;
+    return room_violation(room, levels) <= 0;
 }
 
 double mico_room_cost(const mico_room *room, const uint8_t *levels)
@@ -85,7 +85,7 @@ static bool descend_layer(const mico_room *room, size_t layer, uint8_t *levels,
 
             levels[w] = i;
             levels[a] = j;
-            next = mico_room_violation(room, levels);
+            next = room_violation(room, levels);
             if (next < *violation) {
                 *violation = next;
                 best_w = levels[w];
@@ -106,7 +106,7 @@ static double descend(const mico_room *room, uint8_t *levels)
     bool better = true;
 
     memset(levels, 0, room->n_vars);
-    violation = mico_room_violation(room, levels);
+    violation = room_violation(room, levels);
     while (better && violation > 0) {
         better = false;
         for (size_t l = 0; l < room->problem->space.n_layers && violation > 0; l++)
@@ -160,7 +160,7 @@ static bool lower(const mico_room *room, uint8_t *levels, size_t v, bool strictl
         double next;
 
         levels[v]--;
-        next = mico_room_violation(room, levels);
+        next = room_violation(room, levels);
         if (next < *violation || (!strictly && next <= *violation)) {
             *violation = next;
             return true;
@@ -177,7 +177,7 @@ static bool lower_until_feasible(const mico_room *room, mico_rng *rng, uint8_t *
                                  const bool *keep)
 {
     size_t movable[MICO_MAX_GENES], n_movable = 0;
-    double violation = mico_room_violation(room, levels);
+    double violation = room_violation(room, levels);
     bool strictly = true;
 
     for (;;) {

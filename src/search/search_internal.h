@@ -55,7 +55,6 @@ typedef struct mico_room {
 } mico_room;
 
 void mico_room_init(mico_room *room, const mico_problem *problem);
-double mico_room_violation(const mico_room *room, const uint8_t *levels);
 bool mico_room_holds(const mico_room *room, const uint8_t *levels);
 
 /* Cost on the problem's pareto metric (0 without metrics). */

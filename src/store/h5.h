@@ -2,7 +2,7 @@
  *
  *     mico_h5 h;
  *     mico_h5_begin(&h, path, MICO_ESTORE, err);
- *     mico_h5_text(&h, group, "title", "...");
+ *     mico_h5_attr_int(&h, group, ".", "complete", 1);
  *     ...
  *     rc = mico_h5_end(&h);
  *
