@@ -30,11 +30,11 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'echo "FAILED: interrupted, or longer than five minutes"; exit 1' INT TERM HUP
-fail() { echo "FAILED: $*"; tail -n 30 "$dir"/work/*.out "$dir"/log/*; exit 1; }
+fail() { echo "FAILED: $*"; tail -n 30 "$dir"/run/*.out "$dir"/log/*; exit 1; }
 
 (sleep 300 && kill $$) 2>/dev/null & # a test that ctest has to kill could not clean up
 chmod 755 "$dir"
-mkdir -p "$dir"/{munge,state,spool,log,work}
+mkdir -p "$dir"/{munge,state,spool,log,run}
 cat >"$SLURM_CONF" <<CONF
 ClusterName=mico
 SlurmctldHost=$host(127.0.0.1)
@@ -84,7 +84,7 @@ within 30 idle || fail "the node does not become idle"
 
 # ---- the runs --------------------------------------------------------------------------
 
-cd "$dir/work"
+cd "$dir/run"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1
 export MICO_SWEEP=$build/mico-sweep MICO_MPIRUN_OPTIONS=--oversubscribe
 printf '\n[sweep]\nstudy.seed = 1, 2\n' | cat "$source/jobs/quickstart.ini" - >two.ini
