@@ -22,6 +22,18 @@ extern const mico_kernel mico_kernel_conv_c, mico_kernel_linear_c, mico_kernel_a
     mico_kernel_reshape_c, mico_kernel_pad_c, mico_kernel_slice_c,
     mico_kernel_transpose_c;
 
+/* The portable entry of one kind of operation, without exceptions. */
+#define MICO_C_KERNEL(stem, KIND, run_function)                                        \
+    static bool stem##_supports(const mico_plan *plan, const mico_op *op)              \
+    {                                                                                  \
+        (void)plan;                                                                    \
+        return op->kind == MICO_OP_##KIND;                                             \
+    }                                                                                  \
+    const mico_kernel mico_kernel_##stem##_c = {.name = #stem "_c",                    \
+                                                .isa = "c",                            \
+                                                .supports = stem##_supports,           \
+                                                .run = run_function};
+
 #if MICO_KERNELS_X86
 extern const mico_kernel mico_kernel_conv_direct_avx512vnni,
     mico_kernel_conv_depthwise_avx512vnni, mico_kernel_linear_avx512vnni,

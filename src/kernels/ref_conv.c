@@ -80,19 +80,5 @@ static void linear_run(const mico_plan *plan, const mico_op *op, const void *pac
     }
 }
 
-static bool conv_supports(const mico_plan *plan, const mico_op *op)
-{
-    (void)plan;
-    return op->kind == MICO_OP_CONV;
-}
-
-static bool linear_supports(const mico_plan *plan, const mico_op *op)
-{
-    (void)plan;
-    return op->kind == MICO_OP_LINEAR;
-}
-
-const mico_kernel mico_kernel_conv_c = {
-    .name = "conv_c", .isa = "c", .supports = conv_supports, .run = conv_run};
-const mico_kernel mico_kernel_linear_c = {
-    .name = "linear_c", .isa = "c", .supports = linear_supports, .run = linear_run};
+MICO_C_KERNEL(conv, CONV, conv_run)
+MICO_C_KERNEL(linear, LINEAR, linear_run)

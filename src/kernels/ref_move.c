@@ -127,22 +127,8 @@ static void transpose_run(const mico_plan *plan, const mico_op *op, const void *
                  size);
 }
 
-/* X(lower-case name, kind, run) */
-#define MOVE_LIST(X)                                                                   \
-    X(flatten, FLATTEN, reshape_run)                                                   \
-    X(reshape, RESHAPE, reshape_run)                                                   \
-    X(pad, PAD, pad_run)                                                               \
-    X(slice, SLICE, slice_run)                                                         \
-    X(transpose, TRANSPOSE, transpose_run)
-
-#define MOVE_ENTRY(stem, KIND, run_function)                                           \
-    static bool stem##_supports(const mico_plan *plan, const mico_op *op)              \
-    {                                                                                  \
-        (void)plan;                                                                    \
-        return op->kind == MICO_OP_##KIND;                                             \
-    }                                                                                  \
-    const mico_kernel mico_kernel_##stem##_c = {.name = #stem "_c",                    \
-                                                .isa = "c",                            \
-                                                .supports = stem##_supports,           \
-                                                .run = run_function};
-MOVE_LIST(MOVE_ENTRY)
+MICO_C_KERNEL(flatten, FLATTEN, reshape_run)
+MICO_C_KERNEL(reshape, RESHAPE, reshape_run)
+MICO_C_KERNEL(pad, PAD, pad_run)
+MICO_C_KERNEL(slice, SLICE, slice_run)
+MICO_C_KERNEL(transpose, TRANSPOSE, transpose_run)

@@ -165,23 +165,9 @@ static void requant_run(const mico_plan *plan, const mico_op *op, const void *pa
             out, i);
 }
 
-/* X(lower-case name, kind) */
-#define SIMPLE_LIST(X)                                                                 \
-    X(add, ADD)                                                                        \
-    X(concat, CONCAT)                                                                  \
-    X(maxpool, MAXPOOL)                                                                \
-    X(avgpool, AVGPOOL)                                                                \
-    X(clamp, CLAMP)                                                                    \
-    X(requant, REQUANT)
-
-#define SIMPLE_ENTRY(stem, KIND)                                                       \
-    static bool stem##_supports(const mico_plan *plan, const mico_op *op)              \
-    {                                                                                  \
-        (void)plan;                                                                    \
-        return op->kind == MICO_OP_##KIND;                                             \
-    }                                                                                  \
-    const mico_kernel mico_kernel_##stem##_c = {.name = #stem "_c",                    \
-                                                .isa = "c",                            \
-                                                .supports = stem##_supports,           \
-                                                .run = stem##_run};
-SIMPLE_LIST(SIMPLE_ENTRY)
+MICO_C_KERNEL(add, ADD, add_run)
+MICO_C_KERNEL(concat, CONCAT, concat_run)
+MICO_C_KERNEL(maxpool, MAXPOOL, maxpool_run)
+MICO_C_KERNEL(avgpool, AVGPOOL, avgpool_run)
+MICO_C_KERNEL(clamp, CLAMP, clamp_run)
+MICO_C_KERNEL(requant, REQUANT, requant_run)
