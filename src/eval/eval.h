@@ -17,12 +17,23 @@
 #include "plan/plan.h"
 #include "trial/trial.h"
 
+/* One scheme's answers to the first `images` images of a split. */
 typedef struct mico_result {
     uint64_t images, correct;
-    double loss; /* mean cross-entropy, nats */
-    double seconds;
+    double loss;           /* mean cross-entropy, nats */
+    double loss_sum;       /* what it is the mean of, summed in image order */
+    double seconds;        /* of a bundle: this scheme's share */
     uint16_t *predictions; /* if not NULL on entry: room for split->count, filled */
+    uint64_t *right; /* if not NULL: MICO_RIGHT_WORDS(split->count) words, filled: image
+                        i was predicted correctly if bit i%64 of word i/64 is set */
 } mico_result;
+
+#define MICO_RIGHT_WORDS(images) (((images) + 63) / 64)
+
+/* Paired comparison of two schemes on images [0, images): how many only the first and
+ * only the second predicted correctly (the discordant pairs of McNemar's test). */
+void mico_right_pair(const uint64_t *a, const uint64_t *b, uint64_t images,
+                     uint64_t *only_a, uint64_t *only_b);
 
 /* Runs the fp32 network over a split, twice (ranges, then histograms), and derives the
  * scales of every tensor. Same machine, same bits; other CPUs may differ in the last
@@ -44,6 +55,36 @@ void mico_eval_set_isa(mico_eval *eval, const char *isa);
 /* True-integer inference of docs/INTEGER.md. MICO_ESCHEME where the plan is refused. */
 mico_status mico_eval_int(mico_eval *eval, const mico_scheme *scheme,
                           const mico_split *split, mico_result *result, mico_err *err);
+
+/* One scheme of a bundle. */
+typedef struct mico_answer {
+    mico_result result; /* zero but for the pointers, or that of an earlier call */
+    mico_status status; /* MICO_ESCHEME: refused; err says why, result is untouched */
+    mico_err err;
+} mico_answer;
+
+/* Evaluates n schemes at once and computes what they share only once; the answers are
+ * those of n single evaluations, bit for bit. Each result goes on from its own `images`
+ * (all n must stand at the same image) up to image `to` of the split (racing: call
+ * again with a larger `to`, with those schemes that are worth it). Fails as a whole
+ * only where nothing was evaluated (data that do not fit, memory). */
+mico_status mico_eval_bundle(mico_eval *eval, const mico_scheme *const *scheme,
+                             mico_answer *answer, size_t n, const mico_split *split,
+                             uint64_t to, mico_err *err);
+
+/* What the evaluator may use. */
+typedef struct mico_eval_options {
+    bool reuse;           /* compute shared work of a bundle once (default true) */
+    uint64_t keep_bytes;  /* kept activations of earlier bundles; 0 (default): none */
+    uint64_t limit_bytes; /* of all buffers of a run together with the kept ones; too
+                             little for one image is an error. 0: 4 GiB */
+    size_t block_images;  /* images at a time; 0 (default): found by measurement */
+} mico_eval_options;
+
+void mico_eval_set_options(mico_eval *eval, const mico_eval_options *options);
+
+/* Bytes that the evaluator holds now: weights, packed weights, buffers, kept values. */
+uint64_t mico_eval_bytes(const mico_eval *eval);
 
 /* Upstream's fake quantisation in fp32: weights per tensor, activations dynamic per row
  * (linear) or per sample and channel (conv). */

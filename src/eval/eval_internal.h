@@ -119,6 +119,7 @@ typedef struct mico_packed { /* weights in one kernel's order */
 typedef struct mico_step { /* one plan operation, ready to run */
     const mico_kernel *kernel;
     const void *packed;
+    void *consts;
 } mico_step;
 
 typedef struct mico_ints {

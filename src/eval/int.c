@@ -62,6 +62,7 @@ static mico_status prepare_steps(mico_eval *eval, const mico_plan *plan, mico_er
 
     if (plan->n_ops > ints->step_capacity) {
         ints->step = mico_xrealloc(ints->step, plan->n_ops, sizeof *ints->step);
+        memset(ints->step, 0, plan->n_ops * sizeof *ints->step);
         ints->step_capacity = plan->n_ops;
     }
     for (size_t i = 1; i < plan->n_ops; i++) {
@@ -73,6 +74,12 @@ static mico_status prepare_steps(mico_eval *eval, const mico_plan *plan, mico_er
                              mico_op_text(op->kind));
         ints->step[i].kernel = kernel;
         ints->step[i].packed = packed_weights(ints, op, kernel);
+        free(ints->step[i].consts);
+        ints->step[i].consts = NULL;
+        if (kernel->consts_bytes != NULL) {
+            ints->step[i].consts = mico_xaligned(kernel->consts_bytes(plan, op) + 64);
+            kernel->prepare(plan, op, ints->step[i].consts);
+        }
         if (kernel->scratch_bytes != NULL) {
             size_t bytes = kernel->scratch_bytes(plan, op);
 
@@ -144,8 +151,14 @@ static void run_group(mico_ints *ints, const mico_plan *plan, const mico_data *d
 
         for (size_t k = 0; k < op->n_in; k++)
             in[k] = codes_of(ints, op->in[k]);
-        ints->step[i].kernel->run(plan, op, ints->step[i].packed, in, out, n,
-                                  ints->scratch);
+        ints->step[i].kernel->run(&(mico_call){.plan = plan,
+                                               .op = op,
+                                               .packed = ints->step[i].packed,
+                                               .consts = ints->step[i].consts,
+                                               .in = in,
+                                               .out = out,
+                                               .n_images = n,
+                                               .scratch = ints->scratch});
         if (see != NULL)
             see(ctx, plan, op->out, out);
     }

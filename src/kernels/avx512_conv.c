@@ -64,11 +64,9 @@ static void pack(const mico_op *op, void *packed)
 static size_t scratch_bytes(const mico_plan *plan, const mico_op *op)
 {
     const geometry g = geometry_of(plan, op);
-    size_t bytes = mico_mac_consts_bytes(op->weights->c_out);
 
-    if (g.copy)
-        bytes += mico_round_up(g.padded_h * g.padded_w * g.in.c + SLACK_BYTES, 64);
-    return bytes;
+    return g.copy ? mico_round_up(g.padded_h * g.padded_w * g.in.c + SLACK_BYTES, 64)
+                  : 0;
 }
 
 /* Copies one image inside the halo, which stays from image to image. */
@@ -99,15 +97,21 @@ static void run_image(const geometry *g, const mico_window *win, mico_mac_line l
         }
 }
 
-static void run(const mico_plan *plan, const mico_op *op, const void *packed,
-                const uint8_t *const *in, uint8_t *out, size_t n_images, void *scratch)
+static void run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
+    const void *packed = call->packed;
+    void *scratch = call->scratch;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const mico_window *win = &op->node->window;
     const geometry g = geometry_of(plan, op);
-    const mico_mac_consts consts = mico_mac_consts_fill(plan, op, scratch);
-    uint8_t *padded = (uint8_t *)scratch + mico_mac_consts_bytes(op->weights->c_out);
+    const mico_mac_consts consts = mico_mac_consts_of(call);
+    uint8_t *padded = scratch;
     mico_mac_line line = {.in_step = win->stride_w * g.in.c,
                           .row_step = g.padded_w * g.in.c,
                           .n_rows = win->kh,
@@ -132,13 +136,15 @@ static void run(const mico_plan *plan, const mico_op *op, const void *packed,
     mico_mac_finish_wide(plan, op, out, n_images);
 }
 
-const mico_kernel mico_kernel_conv_direct_avx512vnni = {.name =
-                                                            "conv_direct_avx512vnni",
-                                                        .isa = "avx512vnni",
-                                                        .supports = supports,
-                                                        .packed_bytes = packed_bytes,
-                                                        .pack = pack,
-                                                        .scratch_bytes = scratch_bytes,
-                                                        .run = run};
+const mico_kernel mico_kernel_conv_direct_avx512vnni = {
+    .name = "conv_direct_avx512vnni",
+    .isa = "avx512vnni",
+    .supports = supports,
+    .packed_bytes = packed_bytes,
+    .pack = pack,
+    .consts_bytes = mico_mac_consts_bytes,
+    .prepare = mico_mac_prepare,
+    .scratch_bytes = scratch_bytes,
+    .run = run};
 
 #endif

@@ -224,23 +224,26 @@ static size_t padded_bytes(const mico_extent *e, const mico_window *win)
            (e->w + win->pad_left + win->pad_right) * e->c;
 }
 
-static size_t consts_bytes(size_t channels)
+static size_t consts_bytes(const mico_plan *plan, const mico_op *op)
 {
-    return blocks_of(channels) * BLOCK * (sizeof(double) + sizeof(int32_t));
+    (void)plan;
+    return blocks_of(op->weights->c_out) * BLOCK * (sizeof(double) + sizeof(int32_t));
 }
 
 static size_t scratch_bytes(const mico_plan *plan, const mico_op *op)
 {
     const mico_extent e = mico_extent_of(mico_op_input(plan, op, 0));
 
-    return consts_bytes(e.c) +
-           mico_round_up(padded_bytes(&e, &op->node->window) + SLACK_BYTES, 64);
+    return mico_round_up(padded_bytes(&e, &op->node->window) + SLACK_BYTES, 64);
 }
 
 /* Bias and scale in lane order; channels that do not exist get zeros. */
-static void consts_fill(const mico_op *op, uint32_t zero, double *scale, int32_t *bias)
+static void prepare(const mico_plan *plan, const mico_op *op, void *consts)
 {
     const size_t channels = op->weights->c_out, lanes = blocks_of(channels) * BLOCK;
+    const uint32_t zero = (uint32_t)mico_op_input(plan, op, 0)->zero;
+    double *scale = consts;
+    int32_t *bias = (int32_t *)(scale + lanes);
 
     for (size_t k = 0; k < lanes; k++) {
         const size_t c = k / BLOCK * BLOCK + lane_channel(k % BLOCK / 16, k % 16);
@@ -255,17 +258,23 @@ static void consts_fill(const mico_op *op, uint32_t zero, double *scale, int32_t
     }
 }
 
-static void run(const mico_plan *plan, const mico_op *op, const void *packed,
-                const uint8_t *const *in, uint8_t *out, size_t n_images, void *scratch)
+static void run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
+    const void *packed = call->packed;
+    void *scratch = call->scratch;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const mico_window *win = &op->node->window;
     const mico_extent e = mico_extent_of(x), to = mico_extent_of(y);
     const size_t blocks = blocks_of(e.c), block_bytes = packed_bytes(op) / blocks;
-    double *scale = scratch;
-    int32_t *bias = (int32_t *)(scale + blocks * BLOCK);
-    uint8_t *padded = (uint8_t *)scratch + consts_bytes(e.c);
+    const double *scale = call->consts;
+    const int32_t *bias = (const int32_t *)(scale + blocks * BLOCK);
+    uint8_t *padded = scratch;
     strip s = {.epilogue = &op->epilogue,
                .kh = win->kh,
                .kw = win->kw,
@@ -274,7 +283,6 @@ static void run(const mico_plan *plan, const mico_op *op, const void *packed,
                .pixel_step = e.c,
                .out_step = e.c};
 
-    consts_fill(op, (uint32_t)x->zero, scale, bias);
     memset(padded, (int)x->zero, padded_bytes(&e, win) + SLACK_BYTES);
     for (size_t n = 0; n < n_images; n++) {
         for (size_t r = 0; r < e.h; r++)
@@ -300,6 +308,8 @@ const mico_kernel mico_kernel_conv_depthwise_avx512vnni = {
     .supports = supports,
     .packed_bytes = packed_bytes,
     .pack = pack,
+    .consts_bytes = consts_bytes,
+    .prepare = prepare,
     .scratch_bytes = scratch_bytes,
     .run = run};
 

@@ -126,6 +126,8 @@ static inline bool mico_epilogue_narrow(const mico_plan_tensor *out,
 
 static inline bool mico_all_bytes(const mico_plan *plan, const mico_op *op)
 {
+    if (op->rounding != MICO_ROUND_HALF_UP)
+        return false;
     for (size_t i = 0; i < op->n_in; i++)
         if (mico_op_input(plan, op, i)->format.width == 32)
             return false;
@@ -146,11 +148,10 @@ MICO_INLINE __m512i mico_dot(__m512i acc, __m512i codes, __m512i weights)
     return acc;
 }
 
-/* What an op needs beside its packed weights, made at the start of each run because it
- * belongs to the plan, not to the weights: in the scratch, 16 channels a group. */
+/* The prepared constants of a conv or linear op, 16 channels a group. */
 typedef struct mico_mac_consts {
-    int32_t *bias; /* bias - zero * sum(w): folds the codes' zero into the bias */
-    double *scale; /* mult * 2^-shift */
+    const double *scale; /* mult * 2^-shift */
+    const int32_t *bias; /* bias - zero * sum(w): folds the codes' zero into the bias */
 } mico_mac_consts;
 
 /* A line of n pixels, in_step bytes apart, of which each is n_rows contiguous runs of
@@ -177,10 +178,10 @@ size_t mico_mac_packed_bytes(size_t c_out, size_t n_rows, size_t run);
 void mico_mac_pack(const int8_t *q, size_t c_out, size_t n_rows, size_t run,
                    void *packed);
 
-/* Bytes of the constants, a multiple of 64, and filling them. */
-size_t mico_mac_consts_bytes(size_t c_out);
-mico_mac_consts mico_mac_consts_fill(const mico_plan *plan, const mico_op *op,
-                                     void *scratch);
+/* The constants: consts_bytes and prepare of a kernel, and where they lie. */
+size_t mico_mac_consts_bytes(const mico_plan *plan, const mico_op *op);
+void mico_mac_prepare(const mico_plan *plan, const mico_op *op, void *consts);
+mico_mac_consts mico_mac_consts_of(const mico_call *call);
 
 /* One block of groups, from group `first` on, for all pixels of the line. */
 void mico_mac_run(const mico_mac_line *line, size_t first);

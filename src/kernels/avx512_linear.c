@@ -23,12 +23,10 @@ static void pack(const mico_op *op, void *packed)
 
 static size_t scratch_bytes(const mico_plan *plan, const mico_op *op)
 {
-    size_t bytes = mico_mac_consts_bytes(op->weights->c_out);
+    const size_t taps = op->weights->taps;
 
     (void)plan;
-    if (op->weights->taps % 4 != 0)
-        bytes += mico_round_up(COPY_ROWS * mico_round_up(op->weights->taps, 4), 64);
-    return bytes;
+    return taps % 4 != 0 ? mico_round_up(COPY_ROWS * mico_round_up(taps, 4), 64) : 0;
 }
 
 static void run_line(mico_mac_line line)
@@ -39,13 +37,19 @@ static void run_line(mico_mac_line line)
         mico_mac_run(&line, first);
 }
 
-static void run(const mico_plan *plan, const mico_op *op, const void *packed,
-                const uint8_t *const *in, uint8_t *out, size_t n_images, void *scratch)
+static void run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
+    const void *packed = call->packed;
+    void *scratch = call->scratch;
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const size_t taps = op->weights->taps, copied = mico_round_up(taps, 4);
-    const mico_mac_consts consts = mico_mac_consts_fill(plan, op, scratch);
-    uint8_t *rows = (uint8_t *)scratch + mico_mac_consts_bytes(op->weights->c_out);
+    const mico_mac_consts consts = mico_mac_consts_of(call);
+    uint8_t *rows = scratch;
     mico_mac_line line = {.in = in[0],
                           .in_step = taps,
                           .n_rows = 1,
@@ -81,6 +85,9 @@ const mico_kernel mico_kernel_linear_avx512vnni = {.name = "linear_avx512vnni",
                                                    .supports = supports,
                                                    .packed_bytes = packed_bytes,
                                                    .pack = pack,
+                                                   .consts_bytes =
+                                                       mico_mac_consts_bytes,
+                                                   .prepare = mico_mac_prepare,
                                                    .scratch_bytes = scratch_bytes,
                                                    .run = run};
 

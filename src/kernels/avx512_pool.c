@@ -81,16 +81,18 @@ static MICO_AVX512 void average_box(const box *b, const mico_extent *e,
     }
 }
 
-static void avgpool_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                        const uint8_t *const *in, uint8_t *out, size_t n_images,
-                        void *scratch)
+static void avgpool_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const mico_extent e = mico_extent_of(x), to = mico_extent_of(y);
     const mico_window *win = &op->node->window;
 
-    (void)packed, (void)scratch;
     for (size_t n = 0; n < n_images; n++)
         for (size_t oy = 0; oy < to.h; oy++)
             for (size_t ox = 0; ox < to.w; ox++) {
@@ -134,15 +136,17 @@ static MICO_AVX512 void maximum_box(const box *b, const mico_extent *e,
     }
 }
 
-static void maxpool_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                        const uint8_t *const *in, uint8_t *out, size_t n_images,
-                        void *scratch)
+static void maxpool_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const mico_extent e = mico_extent_of(x), to = mico_extent_of(y);
 
-    (void)packed, (void)scratch;
     for (size_t n = 0; n < n_images; n++)
         for (size_t oy = 0; oy < to.h; oy++)
             for (size_t ox = 0; ox < to.w; ox++) {

@@ -90,15 +90,14 @@ MICO_INLINE __m512i add_64(__m512i a, __m512i b, const add_consts *k)
                                add_32(_mm512_unpackhi_epi8(a, b), k));
 }
 
-static MICO_AVX512 void add_run(const mico_plan *plan, const mico_op *op,
-                                const void *packed, const uint8_t *const *in,
-                                uint8_t *out, size_t n_images, void *scratch)
+static MICO_AVX512 void add_run(const mico_call *call)
 {
-    const size_t count = n_images * mico_op_output(plan, op)->bytes;
-    const add_consts k = add_consts_of(plan, op);
+    const size_t count = call->n_images * mico_op_output(call->plan, call->op)->bytes;
+    const add_consts k = add_consts_of(call->plan, call->op);
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
     size_t i = 0;
 
-    (void)packed, (void)scratch;
     for (; i + 64 <= count; i += 64)
         _mm512_storeu_si512(out + i, add_64(_mm512_loadu_si512(in[0] + i),
                                             _mm512_loadu_si512(in[1] + i), &k));
@@ -150,15 +149,17 @@ static bool requant_supports(const mico_plan *plan, const mico_op *op)
            mico_epilogue_narrow(mico_op_output(plan, op), &op->epilogue);
 }
 
-static void requant_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                        const uint8_t *const *in, uint8_t *out, size_t n_images,
-                        void *scratch)
+static void requant_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
 
     double scale[MICO_SCALES];
 
-    (void)packed, (void)scratch;
     mico_scales_fill(scale, op->mult[0], op->shift[0]);
     requant(in[0], out, n_images * x->bytes, x->zero, scale, &op->epilogue);
 }
@@ -170,15 +171,17 @@ static bool concat_supports(const mico_plan *plan, const mico_op *op)
 }
 
 /* Inputs one after the other: the channels of each are one run per pixel. */
-static void concat_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                       const uint8_t *const *in, uint8_t *out, size_t n_images,
-                       void *scratch)
+static void concat_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_extent to = mico_extent_of(mico_op_output(plan, op));
     const size_t pixels = n_images * to.h * to.w;
     size_t first = 0;
 
-    (void)packed, (void)scratch;
     for (size_t k = 0; k < op->n_in; k++) {
         const mico_plan_tensor *x = mico_op_input(plan, op, k);
         const size_t channels = mico_extent_of(x).c;
@@ -208,21 +211,19 @@ static char bound_code(int32_t bound, size_t zero)
     return (char)(uint8_t)(code < 0 ? 0 : code > 255 ? 255 : code);
 }
 
-static MICO_AVX512 void clamp_run(const mico_plan *plan, const mico_op *op,
-                                  const void *packed, const uint8_t *const *in,
-                                  uint8_t *out, size_t n_images, void *scratch)
+static MICO_AVX512 void clamp_run(const mico_call *call)
 {
-    const mico_plan_tensor *y = mico_op_output(plan, op);
+    const mico_op *op = call->op;
+    const mico_plan_tensor *y = mico_op_output(call->plan, op);
     const __m512i lo = _mm512_set1_epi8(bound_code(op->epilogue.lo, y->zero));
     const __m512i hi = _mm512_set1_epi8(bound_code(op->epilogue.hi, y->zero));
-    const size_t count = n_images * y->bytes;
+    const size_t count = call->n_images * y->bytes;
 
-    (void)packed, (void)scratch;
     for (size_t i = 0; i < count; i += 64) {
         const __mmask64 mask = mico_mask64(count - i);
-        const __m512i v = _mm512_maskz_loadu_epi8(mask, in[0] + i);
+        const __m512i v = _mm512_maskz_loadu_epi8(mask, call->in[0] + i);
 
-        _mm512_mask_storeu_epi8(out + i, mask,
+        _mm512_mask_storeu_epi8(call->out + i, mask,
                                 _mm512_min_epu8(_mm512_max_epu8(v, lo), hi));
     }
 }

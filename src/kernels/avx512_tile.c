@@ -38,39 +38,48 @@ void mico_mac_pack(const int8_t *q, size_t c_out, size_t n_rows, size_t run,
     }
 }
 
-size_t mico_mac_consts_bytes(size_t c_out)
+size_t mico_mac_consts_bytes(const mico_plan *plan, const mico_op *op)
 {
-    return mico_mac_groups(c_out) * 16 * (sizeof(int32_t) + sizeof(double));
+    (void)plan;
+    return mico_mac_groups(op->weights->c_out) * 16 *
+           (sizeof(int32_t) + sizeof(double));
 }
 
-mico_mac_consts mico_mac_consts_fill(const mico_plan *plan, const mico_op *op,
-                                     void *scratch)
+void mico_mac_prepare(const mico_plan *plan, const mico_op *op, void *consts)
 {
     const mico_qweights *w = op->weights;
     const uint32_t zero = (uint32_t)mico_op_input(plan, op, 0)->zero;
     const size_t lanes = mico_mac_groups(w->c_out) * 16;
-    mico_mac_consts k;
+    double *scale = consts;
+    int32_t *bias = (int32_t *)(scale + lanes);
 
-    k.scale = scratch;
-    k.bias = (int32_t *)(k.scale + lanes);
     for (size_t c = 0; c < lanes; c++) {
-        k.bias[c] = 0;
-        k.scale[c] = 0;
+        bias[c] = 0;
+        scale[c] = 0;
         if (c >= w->c_out)
             continue;
         /* Modulo 2^32, as the accumulation is: only the final sum must fit. */
-        k.bias[c] = (int32_t)((uint32_t)op->bias[c] - zero * (uint32_t)w->sum[c]);
+        bias[c] = (int32_t)((uint32_t)op->bias[c] - zero * (uint32_t)w->sum[c]);
         if (op->mult != NULL)
-            k.scale[c] = mico_scale_of(op->mult[c], op->shift[c]);
+            scale[c] = mico_scale_of(op->mult[c], op->shift[c]);
     }
-    return k;
+}
+
+mico_mac_consts mico_mac_consts_of(const mico_call *call)
+{
+    const double *scale = call->consts;
+
+    return (mico_mac_consts){
+        scale,
+        (const int32_t *)(scale + mico_mac_groups(call->op->weights->c_out) * 16)};
 }
 
 bool mico_avx512_mac_ok(const mico_plan *plan, const mico_op *op)
 {
     const mico_plan_tensor *y = mico_op_output(plan, op);
 
-    if (mico_op_input(plan, op, 0)->format.width == 32)
+    if (mico_op_input(plan, op, 0)->format.width == 32 ||
+        op->rounding != MICO_ROUND_HALF_UP)
         return false;
     return y->format.width == 32 || mico_epilogue_narrow(y, &op->epilogue);
 }

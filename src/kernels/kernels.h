@@ -12,17 +12,39 @@
 
 #include "plan/plan.h"
 
+/* One call of a kernel: n_images of the inputs to as many of the output. */
+typedef struct mico_call {
+    const mico_plan *plan;
+    const mico_op *op;
+    const void *packed, *consts;
+    const uint8_t *const *in;
+    uint8_t *out;
+    size_t n_images;
+    void *scratch;
+    /* A fused residual add, or NULL: the only reader of op's result. `out` then
+     * receives the add's result; op's own result is never stored. other: the add's
+     * other input. */
+    const mico_op *add;
+    const uint8_t *other;
+} mico_call;
+
 typedef struct mico_kernel {
     const char *name; /* op_detail_isa, e.g. "conv_direct_avx512vnni", "conv_c" */
-    const char *isa;  /* "c", "avx512vnni" */
+    const char *isa;  /* "c", "avx2", "avx512vnni" */
     bool (*supports)(const mico_plan *plan, const mico_op *op);
-    /* weights in the kernel's own order; NULL where it needs none. Depends on the
-     * weights and the node only, so it is kept for all plans that share op->weights. */
+    /* True if a call may carry this add, which reads op's result. NULL: never. */
+    bool (*fuses)(const mico_plan *plan, const mico_op *op, const mico_op *add);
+    /* Weights in the kernel's own order; NULL where it needs none. They depend on the
+     * weights and the node only, so they are kept for all plans that share op->weights.
+     */
     size_t (*packed_bytes)(const mico_op *op);
     void (*pack)(const mico_op *op, void *packed);
+    /* What belongs to the plan's operation beside the weights (biases, multipliers in
+     * vector form), made once a plan. NULL: none. */
+    size_t (*consts_bytes)(const mico_plan *plan, const mico_op *op);
+    void (*prepare)(const mico_plan *plan, const mico_op *op, void *consts);
     size_t (*scratch_bytes)(const mico_plan *plan, const mico_op *op); /* NULL: none */
-    void (*run)(const mico_plan *plan, const mico_op *op, const void *packed,
-                const uint8_t *const *in, uint8_t *out, size_t n_images, void *scratch);
+    void (*run)(const mico_call *call);
 } mico_kernel;
 
 /* The table, best first; ends with the portable C entries (one per op kind). */

@@ -27,7 +27,7 @@ extern const mico_kernel mico_kernel_conv_c, mico_kernel_linear_c, mico_kernel_a
     static bool stem##_supports(const mico_plan *plan, const mico_op *op)              \
     {                                                                                  \
         (void)plan;                                                                    \
-        return op->kind == MICO_OP_##KIND;                                             \
+        return op->kind == MICO_OP_##KIND && op->rounding == MICO_ROUND_HALF_UP;       \
     }                                                                                  \
     const mico_kernel mico_kernel_##stem##_c = {.name = #stem "_c",                    \
                                                 .isa = "c",                            \

@@ -42,15 +42,17 @@ static int32_t conv_at(const mico_plan_tensor *in, const mico_op *op,
     return acc;
 }
 
-static void conv_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                     const uint8_t *const *in, uint8_t *out, size_t n_images,
-                     void *scratch)
+static void conv_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const mico_extent e = mico_extent_of(y);
 
-    (void)packed, (void)scratch;
     for (size_t n = 0; n < n_images; n++)
         for (size_t oy = 0; oy < e.h; oy++)
             for (size_t ox = 0; ox < e.w; ox++)
@@ -59,15 +61,17 @@ static void conv_run(const mico_plan *plan, const mico_op *op, const void *packe
                             out + n * y->bytes, (oy * e.w + ox) * e.c + oc);
 }
 
-static void linear_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                       const uint8_t *const *in, uint8_t *out, size_t n_images,
-                       void *scratch)
+static void linear_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const mico_qweights *weights = op->weights;
 
-    (void)packed, (void)scratch;
     for (size_t n = 0; n < n_images; n++) {
         for (size_t oc = 0; oc < weights->c_out; oc++) {
             const int8_t *w = weights->q + oc * weights->taps;

@@ -53,33 +53,37 @@ static void move_box(const size_t *box, const uint8_t *from, const size_t *from_
 }
 
 /* Same values in the same logical order, in the storage order of the new shape. */
-static void reshape_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                        const uint8_t *const *in, uint8_t *out, size_t n_images,
-                        void *scratch)
+static void reshape_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const size_t size = mico_value_bytes(x), count = x->bytes / size;
     const grid from = grid_of(x), to = grid_of(y);
 
-    (void)packed, (void)scratch;
     for (size_t n = 0; n < n_images; n++)
         for (size_t k = 0; k < count; k++)
             memcpy(out + n * y->bytes + grid_at(&to, k) * size,
                    in[0] + n * x->bytes + grid_at(&from, k) * size, size);
 }
 
-static void pad_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                    const uint8_t *const *in, uint8_t *out, size_t n_images,
-                    void *scratch)
+static void pad_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const size_t size = mico_value_bytes(x);
     const grid from = grid_of(x), to = grid_of(y);
     size_t first = 0;
 
-    (void)packed, (void)scratch;
     for (size_t a = 0; a < x->shape.rank; a++)
         first += op->node->pad_before[a] * to.stride[a];
     memset(out, size == 1 ? (int)y->zero : 0, n_images * y->bytes);
@@ -88,17 +92,19 @@ static void pad_run(const mico_plan *plan, const mico_op *op, const void *packed
                  out + n * y->bytes + first * size, to.stride, size);
 }
 
-static void slice_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                      const uint8_t *const *in, uint8_t *out, size_t n_images,
-                      void *scratch)
+static void slice_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const size_t size = mico_value_bytes(x);
     const grid from = grid_of(x), to = grid_of(y);
     size_t first = 0, stride[3] = {0, 0, 0};
 
-    (void)packed, (void)scratch;
     for (size_t a = 0; a < x->shape.rank; a++) {
         first += op->node->start[a] * from.stride[a];
         stride[a] = op->node->step[a] * from.stride[a];
@@ -109,17 +115,19 @@ static void slice_run(const mico_plan *plan, const mico_op *op, const void *pack
 }
 
 /* Output axis a is input axis perm[a]. */
-static void transpose_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                          const uint8_t *const *in, uint8_t *out, size_t n_images,
-                          void *scratch)
+static void transpose_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const size_t size = mico_value_bytes(x);
     const grid from = grid_of(x), to = grid_of(y);
     size_t stride[3] = {0, 0, 0};
 
-    (void)packed, (void)scratch;
     for (size_t a = 0; a < y->shape.rank; a++)
         stride[a] = from.stride[op->node->perm[a]];
     for (size_t n = 0; n < n_images; n++)

@@ -7,17 +7,19 @@ static size_t value_count(const mico_plan_tensor *t)
     return t->bytes / mico_value_bytes(t);
 }
 
-static void add_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                    const uint8_t *const *in, uint8_t *out, size_t n_images,
-                    void *scratch)
+static void add_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *a = mico_op_input(plan, op, 0);
     const mico_plan_tensor *b = mico_op_input(plan, op, 1);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const size_t count = n_images * value_count(y);
     const unsigned shift = op->shift[0];
 
-    (void)packed, (void)scratch;
     for (size_t i = 0; i < count; i++) {
         int64_t sum = (int64_t)mico_value_get(a, in[0], i) * op->mult[0] +
                       (int64_t)mico_value_get(b, in[1], i) * op->mult[1];
@@ -28,15 +30,17 @@ static void add_run(const mico_plan *plan, const mico_op *op, const void *packed
 
 /* Along axis 0: the channels of a spatial tensor lie innermost, else axis 0 is
  * outermost and the inputs follow each other. */
-static void concat_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                       const uint8_t *const *in, uint8_t *out, size_t n_images,
-                       void *scratch)
+static void concat_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const mico_extent to = mico_extent_of(y);
     size_t first = 0;
 
-    (void)packed, (void)scratch;
     for (size_t k = 0; k < op->n_in; k++) {
         const mico_plan_tensor *x = mico_op_input(plan, op, k);
         const mico_extent from = mico_extent_of(x);
@@ -85,16 +89,18 @@ static pool_view pool_at(const mico_plan_tensor *x, const mico_window *win,
 }
 
 /* The greatest code in bounds; a window wholly in the padding gives the code of 0. */
-static void maxpool_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                        const uint8_t *const *in, uint8_t *out, size_t n_images,
-                        void *scratch)
+static void maxpool_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const mico_extent e = mico_extent_of(y);
     const mico_epilogue same = {INT32_MIN, INT32_MAX, (int32_t)y->zero, 1};
 
-    (void)packed, (void)scratch;
     for (size_t n = 0; n < n_images; n++)
         for (size_t oy = 0; oy < e.h; oy++)
             for (size_t ox = 0; ox < e.w; ox++)
@@ -108,16 +114,18 @@ static void maxpool_run(const mico_plan *plan, const mico_op *op, const void *pa
 }
 
 /* Requantised sum; the multiplier holds 1/count: of the taps in bounds, or of all. */
-static void avgpool_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                        const uint8_t *const *in, uint8_t *out, size_t n_images,
-                        void *scratch)
+static void avgpool_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const mico_extent e = mico_extent_of(y);
     const mico_window *win = &op->node->window;
 
-    (void)packed, (void)scratch;
     for (size_t n = 0; n < n_images; n++)
         for (size_t oy = 0; oy < e.h; oy++)
             for (size_t ox = 0; ox < e.w; ox++)
@@ -135,29 +143,33 @@ static void avgpool_run(const mico_plan *plan, const mico_op *op, const void *pa
 }
 
 /* q between lo and hi in the same format. */
-static void clamp_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                      const uint8_t *const *in, uint8_t *out, size_t n_images,
-                      void *scratch)
+static void clamp_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const mico_epilogue same = {op->epilogue.lo, op->epilogue.hi, (int32_t)y->zero, 1};
     const size_t count = n_images * value_count(y);
 
-    (void)packed, (void)scratch;
     for (size_t i = 0; i < count; i++)
         mico_value_put(y, &same, mico_value_get(x, in[0], i), out, i);
 }
 
-static void requant_run(const mico_plan *plan, const mico_op *op, const void *packed,
-                        const uint8_t *const *in, uint8_t *out, size_t n_images,
-                        void *scratch)
+static void requant_run(const mico_call *call)
 {
+    const mico_plan *plan = call->plan;
+    const mico_op *op = call->op;
+    const uint8_t *const *in = call->in;
+    uint8_t *out = call->out;
+    const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
     const size_t count = n_images * value_count(y);
 
-    (void)packed, (void)scratch;
     for (size_t i = 0; i < count; i++)
         mico_value_put(
             y, &op->epilogue,

@@ -22,7 +22,7 @@ static mico_format class_format(const state *s, size_t tensor, uint8_t width)
     bool is_signed = s->low->storage.is_signed[root];
 
     return (mico_format){
-        width, is_signed,
+        width, false, is_signed,
         s->low->calib->tensor[root].scale[is_signed][mico_width_index(width)]};
 }
 
@@ -214,7 +214,7 @@ static mico_status set_channel_multipliers(state *s, mico_op *op, double s_x,
 static mico_status lower_logits(state *s, mico_op *op, double s_x)
 {
     const mico_qweights *w = op->weights;
-    mico_format to = {32, true, 0};
+    mico_format to = {32, false, true, 0};
 
     for (size_t c = 0; c < w->c_out; c++)
         to.scale = fmax(to.scale, s_x * w->scale[c]);

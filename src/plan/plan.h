@@ -43,7 +43,23 @@ typedef enum mico_range_rule {
     MICO_RANGE_PERCENTILE
 } mico_range_rule;
 
+/* Whose arithmetic (docs/INTEGER.md section 10). X(suffix, text) */
+#define MICO_PROFILE_LIST(X)                                                           \
+    X(INTEGER, "integer") /* ours: static scales, integer multipliers */               \
+    X(DYNAMIC, "dynamic") /* a scale per sample and layer input; float rescale */      \
+    X(MICO, "mico")       /* upstream's C runtime: dynamic scales, float rescale */    \
+    X(ARES, "ares")       /* static scales, float32 multiplier, half to even */        \
+    X(TFLITE, "tflite")   /* int8 networks that bring their own integers */
+
+typedef enum mico_profile {
+#define MICO_PROFILE_ENUM(suffix, text) MICO_PROFILE_##suffix,
+    MICO_PROFILE_LIST(MICO_PROFILE_ENUM)
+#undef MICO_PROFILE_ENUM
+        MICO_N_PROFILES
+} mico_profile;
+
 typedef struct mico_quant {
+    mico_profile profile;
     mico_granularity granularity; /* of weight scales */
     mico_weight_rule weight_rule;
     mico_range_rule range_rule; /* of activation scales */
@@ -107,7 +123,8 @@ mico_status mico_calib_get(mico_reader *r, mico_calib **out, mico_err *err);
  */
 
 typedef struct mico_format {
-    uint8_t width; /* 1..8, MICO_TERNARY, or 32: int32 logits, no zero */
+    uint8_t width; /* 1..8, MICO_TERNARY, or 32: int32 logits or float32, no zero */
+    bool is_float; /* float32 (width 32): profiles dynamic and mico, ares logits */
     bool is_signed;
     double scale;
 } mico_format;
@@ -119,6 +136,14 @@ typedef struct mico_format {
 typedef struct mico_epilogue {
     int32_t lo, hi, base, step;
 } mico_epilogue;
+
+/* How an operation rounds. Kernels support the roundings that they name, no others. */
+typedef enum mico_rounding {
+    MICO_ROUND_HALF_UP, /* integer multipliers, the epilogue's formula */
+    MICO_ROUND_ARES,    /* float32 product, half to even */
+    MICO_ROUND_TFLITE,  /* 31-bit doubling multiply, rounding shift */
+    MICO_ROUND_FLOAT    /* float32 results: profiles dynamic and mico */
+} mico_rounding;
 
 /* Integer weights of one layer at one width, shared by all plans of a lowering. */
 typedef struct mico_qweights {
@@ -163,10 +188,11 @@ typedef struct mico_op {
     size_t n_in, in[MICO_MAX_INPUTS], out; /* plan tensors */
     const mico_qweights *weights;          /* conv, linear */
     const int32_t *bias;                   /* conv, linear: [c_out] at scale s_x*s_w */
-    const int32_t *mult;    /* conv, linear: [c_out], NULL where the logits
-                               are the accumulators; add: [2]; concat: [n_in];
-                               avgpool: [kh*kw + 1] by count; requant: [1] */
-    const uint8_t *shift;   /* as mult; add: [1] */
+    const int32_t *mult;  /* conv, linear: [c_out], NULL where the logits
+                             are the accumulators; add: [2]; concat: [n_in];
+                             avgpool: [kh*kw + 1] by count; requant: [1] */
+    const uint8_t *shift; /* as mult; add: [1] */
+    mico_rounding rounding;
     mico_epilogue epilogue; /* all that requantise; clamp: lo, hi */
     int64_t acc_bound;      /* proven bound of |accumulator| */
     /* input: code of raw value v of channel c is lut[c*256 + v] (u8; s8: v+128); for

@@ -8,8 +8,9 @@
  * scale. */
 #define WEIGHT_STEPS 100
 
-const mico_quant mico_quant_default = {MICO_PER_CHANNEL, MICO_WEIGHT_MSE,
-                                       MICO_RANGE_MSE, 0.9999, false};
+const mico_quant mico_quant_default = {
+    MICO_PROFILE_INTEGER, MICO_PER_CHANNEL, MICO_WEIGHT_MSE,
+    MICO_RANGE_MSE,       0.9999,           false};
 
 int mico_q_max(uint8_t width, bool is_signed)
 {

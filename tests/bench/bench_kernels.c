@@ -122,18 +122,28 @@ static double measure(const mico_case *c, const mico_kernel *k, size_t n_images)
     void *packed = mico_xaligned(k->packed_bytes ? k->packed_bytes(&c->op) + 64 : 64);
     void *scratch =
         mico_xaligned(k->scratch_bytes ? k->scratch_bytes(&c->plan, &c->op) + 64 : 64);
+    void *consts =
+        mico_xaligned(k->consts_bytes ? k->consts_bytes(&c->plan, &c->op) + 64 : 64);
     uint8_t *out = mico_xaligned(n_images * c->tensor[MICO_CASE_OUT].bytes + 64);
     double time_s[9];
     size_t repeats = 1;
 
     if (k->pack != NULL)
         k->pack(&c->op, packed);
+    if (k->prepare != NULL)
+        k->prepare(&c->plan, &c->op, consts);
     for (int r = -1; r < 9; r++) {
         double start = thread_s(), spent;
 
         for (size_t i = 0; i < repeats; i++)
-            k->run(&c->plan, &c->op, packed, (const uint8_t *const *)c->in, out,
-                   n_images, scratch);
+            k->run(&(mico_call){.plan = &c->plan,
+                                .op = &c->op,
+                                .packed = packed,
+                                .consts = consts,
+                                .in = (const uint8_t *const *)c->in,
+                                .out = out,
+                                .n_images = n_images,
+                                .scratch = scratch});
         spent = thread_s() - start;
         if (spent < 0.01 && r < 0) { /* still finding the number of repeats */
             repeats *= 2;
@@ -145,6 +155,7 @@ static double measure(const mico_case *c, const mico_kernel *k, size_t n_images)
     }
     qsort(time_s, 9, sizeof *time_s, ascending);
     free(packed);
+    free(consts);
     free(scratch);
     free(out);
     return time_s[4];

@@ -164,7 +164,7 @@ static inline void mico_case_tensor(mico_case *c, size_t t, size_t rank,
         x->shape.dim[a] = dim[a];
         x->bytes *= dim[a];
     }
-    x->format = (mico_format){width, is_signed, 1.0};
+    x->format = (mico_format){width, false, is_signed, 1.0};
     x->zero = is_signed && width != 32 ? 128 : 0;
 }
 
@@ -236,9 +236,12 @@ static inline uint8_t *mico_case_run(mico_case *c, const mico_kernel *k,
     const size_t packed_bytes = k->packed_bytes != NULL ? k->packed_bytes(&c->op) : 0;
     const size_t scratch_bytes =
         k->scratch_bytes != NULL ? k->scratch_bytes(&c->plan, &c->op) : 0;
+    const size_t consts_bytes =
+        k->consts_bytes != NULL ? k->consts_bytes(&c->plan, &c->op) : 0;
     mico_guarded out = mico_guarded_new(out_bytes);
     /* sizes are rounded up so that the start is aligned as the header promises */
     mico_guarded packed = mico_guarded_new((packed_bytes + 63) / 64 * 64);
+    mico_guarded consts = mico_guarded_new((consts_bytes + 63) / 64 * 64);
     mico_guarded scratch = mico_guarded_new((scratch_bytes + 63) / 64 * 64);
     uint8_t *copy = mico_xcalloc(out_bytes + 1, 1), *before[MICO_MAX_INPUTS];
 
@@ -248,11 +251,19 @@ static inline uint8_t *mico_case_run(mico_case *c, const mico_kernel *k,
     }
     if (packed_bytes > 0)
         k->pack(&c->op, packed.data);
-    k->run(&c->plan, &c->op, packed.data, (const uint8_t *const *)c->in, out.data,
-           n_images, scratch.data);
+    if (consts_bytes > 0)
+        k->prepare(&c->plan, &c->op, consts.data);
+    k->run(&(mico_call){.plan = &c->plan,
+                        .op = &c->op,
+                        .packed = packed.data,
+                        .consts = consts.data,
+                        .in = (const uint8_t *const *)c->in,
+                        .out = out.data,
+                        .n_images = n_images,
+                        .scratch = scratch.data});
     memcpy(copy, out.data, out_bytes);
     *clean = mico_guarded_intact(&out) && mico_guarded_intact(&packed) &&
-             mico_guarded_intact(&scratch);
+             mico_guarded_intact(&consts) && mico_guarded_intact(&scratch);
     for (size_t i = 0; i < c->op.n_in; i++) {
         *clean = *clean && mico_guarded_intact(&c->guard[i]) &&
                  memcmp(before[i], c->in[i], c->guard[i].bytes) == 0;
@@ -260,6 +271,7 @@ static inline uint8_t *mico_case_run(mico_case *c, const mico_kernel *k,
     }
     mico_guarded_free(&out);
     mico_guarded_free(&packed);
+    mico_guarded_free(&consts);
     mico_guarded_free(&scratch);
     return copy;
 }
