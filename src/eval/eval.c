@@ -12,6 +12,7 @@ mico_eval *mico_eval_new(const mico_net *net, const mico_calib *calib,
     eval->net = net;
     eval->calib = calib;
     eval->quant = *quant;
+    eval->options.reuse = true;
     return eval;
 }
 
@@ -36,6 +37,29 @@ void mico_eval_set_isa(mico_eval *eval, const char *isa)
 
     free(eval->isa);
     eval->isa = copy;
+}
+
+void mico_eval_set_options(mico_eval *eval, const mico_eval_options *options)
+{
+    eval->options = *options;
+    if (options->limit_bytes > 0 && options->keep_bytes > options->limit_bytes / 2)
+        eval->options.keep_bytes = options->limit_bytes / 2;
+    mico_keeper_limit(&eval->ints.keeper,
+                      options->reuse ? eval->options.keep_bytes : 0);
+}
+
+const mico_kernel *mico_eval_kernel(mico_eval *eval, const mico_plan *plan,
+                                    const mico_op *op)
+{
+    return mico_kernel_find(plan, op, eval->isa);
+}
+
+uint64_t mico_eval_bytes(const mico_eval *eval)
+{
+    const mico_ints *ints = &eval->ints;
+
+    return ints->packed_bytes + ints->memory_bytes + ints->scratch_bytes +
+           ints->keeper.bytes + mico_lowering_bytes(ints->lowering);
 }
 
 mico_status mico_eval_floats(mico_eval *eval, mico_floats **out, mico_err *err)

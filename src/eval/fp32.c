@@ -182,7 +182,7 @@ mico_status mico_floats_score(mico_floats *floats, const mico_split *split,
     const mico_net *net = floats->net;
     size_t outputs = mico_shape_count(&net->tensor[net->output].shape);
     double start_s = mico_now_s(), *value = floats->value;
-    mico_result found = {.predictions = result->predictions};
+    mico_result found = {.predictions = result->predictions, .right = result->right};
     mico_status rc =
         mico_split_check(net, split->data, split->first, split->count, err);
 
@@ -208,7 +208,7 @@ mico_status mico_floats_score(mico_floats *floats, const mico_split *split,
                            split->data->label[split->first + i + k]);
         }
     }
-    mico_score_finish(&found, start_s);
+    mico_score_finish(&found, mico_now_s() - start_s);
     *result = found;
     return MICO_OK;
 }

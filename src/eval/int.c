@@ -1,32 +1,30 @@
-/* int.c: runs integer plans over images, a group at a time. */
+/* int.c: runs programs over images, a block at a time. */
 #include "core/clock.h"
 #include "eval/eval_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Tensors of a group stay in a core's L2; small networks take more images at a time. */
-#define GROUP_BYTES ((size_t)512 << 10)
-#define GROUP_MOST  ((size_t)256)
-#define MARGIN      ((size_t)256) /* kernels may load beyond the last tensor */
+#define BLOCK_MOST ((size_t)256)
+#define MARGIN     ((size_t)256) /* kernels may load beyond the last tensor */
 
 void mico_ints_free(mico_ints *ints)
 {
+    mico_program_free(&ints->program);
+    mico_keeper_free(&ints->keeper);
+    mico_names_free(&ints->names);
     mico_lowering_free(ints->lowering);
     for (size_t i = 0; i < ints->n_packed; i++)
         free(ints->packed[i].bytes);
     free(ints->packed);
-    free(ints->step);
-    mico_places_free(&ints->places);
     free(ints->memory);
     free(ints->scratch);
     free(ints->value);
     memset(ints, 0, sizeof *ints);
 }
 
-/* Weights in the kernel's order: from the cache, or packed now. */
-static const void *packed_weights(mico_ints *ints, const mico_op *op,
-                                  const mico_kernel *kernel)
+const void *mico_ints_packed(mico_ints *ints, const mico_op *op,
+                             const mico_kernel *kernel)
 {
     mico_packed *entry;
 
@@ -40,8 +38,10 @@ static const void *packed_weights(mico_ints *ints, const mico_op *op,
     entry = &ints->packed[ints->n_packed++];
     entry->weights = op->weights;
     entry->kernel = kernel;
-    entry->bytes = mico_xaligned(kernel->packed_bytes(op) + MARGIN);
+    entry->n_bytes = kernel->packed_bytes(op) + MARGIN;
+    entry->bytes = mico_xaligned(entry->n_bytes);
     kernel->pack(op, entry->bytes);
+    ints->packed_bytes += entry->n_bytes;
     return entry->bytes;
 }
 
@@ -54,68 +54,8 @@ static void grow_aligned(uint8_t **memory, size_t *have, size_t need)
     *have = need;
 }
 
-/* Kernel, weights and scratch of every operation (op 0 is the input: no kernel). */
-static mico_status prepare_steps(mico_eval *eval, const mico_plan *plan, mico_err *err)
-{
-    mico_ints *ints = &eval->ints;
-    size_t scratch = 0;
-
-    if (plan->n_ops > ints->step_capacity) {
-        ints->step = mico_xrealloc(ints->step, plan->n_ops, sizeof *ints->step);
-        memset(ints->step, 0, plan->n_ops * sizeof *ints->step);
-        ints->step_capacity = plan->n_ops;
-    }
-    for (size_t i = 1; i < plan->n_ops; i++) {
-        const mico_op *op = &plan->op[i];
-        const mico_kernel *kernel = mico_kernel_find(plan, op, eval->isa);
-
-        if (kernel == NULL)
-            return mico_fail(err, MICO_EBUG, "no kernel runs operation %zu (%s)", i,
-                             mico_op_text(op->kind));
-        ints->step[i].kernel = kernel;
-        ints->step[i].packed = packed_weights(ints, op, kernel);
-        free(ints->step[i].consts);
-        ints->step[i].consts = NULL;
-        if (kernel->consts_bytes != NULL) {
-            ints->step[i].consts = mico_xaligned(kernel->consts_bytes(plan, op) + 64);
-            kernel->prepare(plan, op, ints->step[i].consts);
-        }
-        if (kernel->scratch_bytes != NULL) {
-            size_t bytes = kernel->scratch_bytes(plan, op);
-
-            scratch = bytes > scratch ? bytes : scratch;
-        }
-    }
-    grow_aligned(&ints->scratch, &ints->scratch_bytes, scratch + MARGIN);
-    return MICO_OK;
-}
-
-static mico_status prepare_places(mico_ints *ints, const mico_plan *plan, size_t most,
-                                  size_t *group, mico_err *err)
-{
-    mico_places *places = &ints->places;
-    mico_status rc;
-
-    mico_places_reset(places, plan->n_tensors);
-    for (size_t t = 0; t < plan->n_tensors; t++)
-        places->bytes[t] = plan->tensor[t].bytes;
-    for (size_t i = 0; i < plan->n_ops; i++) {
-        const mico_op *op = &plan->op[i];
-
-        for (size_t k = 0; k < op->n_in; k++)
-            mico_places_use(places, op->in[k], i);
-        mico_places_use(places, op->out, i);
-    }
-    mico_places_use(places, plan->output, plan->n_ops);
-    if ((rc = mico_places_group(places, GROUP_BYTES, most, group, err)) == MICO_OK)
-        grow_aligned(&ints->memory, &ints->memory_bytes, places->total + 2 * MARGIN);
-    return rc;
-}
-
-static uint8_t *codes_of(const mico_ints *ints, size_t tensor)
-{
-    return ints->memory + MARGIN + ints->places.offset[tensor];
-}
+/* ---- a block of images -------------------------------------------------------------
+ */
 
 static void run_input(const mico_plan *plan, const mico_data *data, size_t first,
                       size_t n, uint8_t *out)
@@ -135,32 +75,60 @@ static void run_input(const mico_plan *plan, const mico_data *data, size_t first
     }
 }
 
+/* Where a value's images lie while the block from image i on (of n of the run's
+ * images) is computed. */
+static uint8_t *bytes_of(const mico_ints *ints, size_t value, size_t i)
+{
+    const mico_value *v = &ints->program.value[value];
+
+    if (v->keep != NULL)
+        return v->keep + i * v->bytes;
+    if (v->kept != NULL)
+        return (uint8_t *)(uintptr_t)v->kept + i * v->bytes; /* only read */
+    return ints->memory + MARGIN + ints->program.places.offset[value];
+}
+
 typedef void see_codes(void *ctx, const mico_plan *plan, size_t tensor,
                        const uint8_t *codes);
 
-static void run_group(mico_ints *ints, const mico_plan *plan, const mico_data *data,
-                      size_t first, size_t n, see_codes *see, void *ctx)
+static void run_step(const mico_ints *ints, const mico_step *step,
+                     const mico_split *split, size_t i, size_t n)
 {
-    run_input(plan, data, first, n, codes_of(ints, plan->op[0].out));
-    if (see != NULL)
-        see(ctx, plan, plan->op[0].out, codes_of(ints, plan->op[0].out));
-    for (size_t i = 1; i < plan->n_ops; i++) {
-        const mico_op *op = &plan->op[i];
-        const uint8_t *in[MICO_MAX_INPUTS] = {NULL};
-        uint8_t *out = codes_of(ints, op->out);
+    const uint8_t *in[MICO_MAX_INPUTS] = {NULL};
+    uint8_t *out = bytes_of(ints, step->out, i);
 
-        for (size_t k = 0; k < op->n_in; k++)
-            in[k] = codes_of(ints, op->in[k]);
-        ints->step[i].kernel->run(&(mico_call){.plan = plan,
-                                               .op = op,
-                                               .packed = ints->step[i].packed,
-                                               .consts = ints->step[i].consts,
-                                               .in = in,
-                                               .out = out,
-                                               .n_images = n,
-                                               .scratch = ints->scratch});
+    if (step->kernel == NULL) {
+        run_input(step->plan, split->data, split->first + i, n, out);
+        return;
+    }
+    for (size_t k = 0; k < step->op->n_in; k++)
+        in[k] = bytes_of(ints, step->in[k], i);
+    step->kernel->run(&(mico_call){
+        .plan = step->plan,
+        .op = step->op,
+        .packed = step->packed,
+        .consts = step->consts,
+        .in = in,
+        .out = out,
+        .n_images = n,
+        .scratch = ints->scratch,
+        .add = step->add,
+        .other = step->add != NULL ? bytes_of(ints, step->other, i) : NULL});
+}
+
+/* Images [i, i + n) of the split through all steps. */
+static void run_block(mico_ints *ints, const mico_split *split, size_t i, size_t n,
+                      see_codes *see, void *ctx)
+{
+    for (size_t s = 0; s < ints->program.n_steps; s++) {
+        mico_step *step = &ints->program.step[s];
+        const double start_s = ints->timing ? mico_now_s() : 0;
+
+        run_step(ints, step, split, i, n);
+        if (ints->timing)
+            step->seconds += mico_now_s() - start_s;
         if (see != NULL)
-            see(ctx, plan, op->out, out);
+            see(ctx, step->plan, step->op->out, bytes_of(ints, step->out, i));
     }
 }
 
@@ -177,7 +145,12 @@ static void read_outputs(const mico_plan_tensor *t, const uint8_t *codes, double
         for (size_t p = 0; p < pixels; p++) {
             size_t at = p * channels + c;
 
-            if (t->format.width == 32) {
+            if (t->format.is_float) {
+                float v;
+
+                memcpy(&v, codes + at * sizeof v, sizeof v);
+                *value++ = v;
+            } else if (t->format.width == 32) {
                 int32_t v;
 
                 memcpy(&v, codes + at * sizeof v, sizeof v);
@@ -188,67 +161,233 @@ static void read_outputs(const mico_plan_tensor *t, const uint8_t *codes, double
         }
 }
 
-static void score_split(mico_ints *ints, const mico_plan *plan, const mico_split *split,
-                        size_t group, mico_result *result)
+static void score_block(mico_ints *ints, const mico_split *split, size_t i, size_t n,
+                        size_t plan_index, mico_result *result)
 {
+    const mico_plan *plan = ints->program.plan[plan_index];
     const mico_plan_tensor *t = &plan->tensor[plan->output];
-    size_t outputs = mico_shape_count(&t->shape);
+    const uint8_t *codes = bytes_of(ints, ints->program.output[plan_index], i);
+    const double scale = t->format.is_float ? 1 : t->format.scale;
+    const size_t outputs = mico_shape_count(&t->shape);
 
+    for (size_t k = 0; k < n; k++) {
+        read_outputs(t, codes + k * t->bytes, ints->value);
+        mico_score_add(result, ints->value, outputs, scale,
+                       split->data->label[split->first + i + k]);
+    }
+}
+
+/* ---- a run -------------------------------------------------------------------------
+ */
+
+/* Images at a time, so that values take about `bytes`, and places for them. */
+static mico_status set_block(mico_ints *ints, size_t bytes, size_t most, size_t *n,
+                             mico_err *err)
+{
+    mico_places *places = &ints->program.places;
+    mico_status rc = mico_places_group(places, bytes, most, n, err);
+
+    if (rc == MICO_OK)
+        grow_aligned(&ints->memory, &ints->memory_bytes, places->total + 2 * MARGIN);
+    return rc;
+}
+
+/* All images of the split through the program. answer[k] is that of plan k. */
+static mico_status run_split(mico_eval *eval, const mico_split *split,
+                             mico_answer *const *answer, mico_err *err)
+{
+    mico_ints *ints = &eval->ints;
+    size_t bytes = 0, block = eval->options.block_images, n;
+    mico_status rc;
+
+    if (block > 0 && (rc = set_block(ints, SIZE_MAX, block, &block, err)) != MICO_OK)
+        return rc;
+    if (!ints->blocks.settled)
+        ints->blocks = (mico_blocks){0};
+    for (size_t i = 0; i < split->count; i += n) {
+        const double start_s = mico_now_s();
+
+        if (eval->options.block_images == 0 &&
+            bytes != mico_blocks_next(&ints->blocks)) {
+            bytes = mico_blocks_next(&ints->blocks);
+            if ((rc = set_block(ints, bytes, BLOCK_MOST, &block, err)) != MICO_OK)
+                return rc;
+        }
+        n = split->count - i < block ? split->count - i : block;
+        run_block(ints, split, i, n, NULL, NULL);
+        for (size_t p = 0; p < ints->program.n_plans; p++)
+            score_block(ints, split, i, n, p, &answer[p]->result);
+        if (n == block)
+            mico_blocks_note(&ints->blocks, (mico_now_s() - start_s) / (double)n);
+    }
+    return MICO_OK;
+}
+
+/* Buffers of one run together: values by the limit less what is kept. */
+static mico_status prepare_buffers(mico_eval *eval, mico_err *err)
+{
+    mico_ints *ints = &eval->ints;
+    uint64_t limit = eval->options.limit_bytes;
+    size_t outputs = mico_shape_count(&eval->net->tensor[eval->net->output].shape), one;
+
+    if (limit > 0)
+        ints->program.places.limit =
+            limit > ints->keeper.bytes ? limit - ints->keeper.bytes : 0;
     if (outputs > ints->value_capacity) {
         ints->value = mico_xrealloc(ints->value, outputs, sizeof *ints->value);
         ints->value_capacity = outputs;
     }
-    for (size_t i = 0, n; i < split->count; i += n) {
-        n = split->count - i < group ? split->count - i : group;
-        run_group(ints, plan, split->data, split->first + i, n, NULL, NULL);
-        for (size_t k = 0; k < n; k++) {
-            read_outputs(t, codes_of(ints, plan->output) + k * t->bytes, ints->value);
-            mico_score_add(result, ints->value, outputs, t->format.scale,
-                           split->data->label[split->first + i + k]);
-        }
-    }
+    grow_aligned(&ints->scratch, &ints->scratch_bytes,
+                 ints->program.scratch_bytes + MARGIN);
+    return set_block(ints, 0, 1, &one, err);
 }
 
-/* Lowers the scheme and makes everything ready for groups of at most `most` images. */
-static mico_status prepare(mico_eval *eval, const mico_scheme *scheme, size_t most,
-                           mico_plan **plan, size_t *group, mico_err *err)
+static mico_status add_scheme(mico_eval *eval, const mico_scheme *scheme, mico_err *err)
 {
     mico_ints *ints = &eval->ints;
-    mico_plan *made = NULL;
+    mico_plan *plan = NULL;
     mico_status rc;
 
-    if (eval->calib == NULL)
-        return mico_fail(err, MICO_EBUG, "integer evaluation needs a calibration");
     if ((rc = mico_scheme_check(eval->net, scheme, err)) != MICO_OK)
         return rc;
     if (ints->lowering == NULL)
         ints->lowering = mico_lowering_new(eval->net, eval->calib, &eval->quant);
-    if ((rc = mico_lower(&made, ints->lowering, scheme, err)) != MICO_OK ||
-        (rc = prepare_steps(eval, made, err)) != MICO_OK ||
-        (rc = prepare_places(ints, made, most, group, err)) != MICO_OK)
-        mico_plan_free(made);
-    else
-        *plan = made;
+    if ((rc = mico_lower(&plan, ints->lowering, scheme, err)) != MICO_OK)
+        return rc;
+    mico_program_add(&ints->program, &ints->names, plan, eval->options.reuse);
+    return MICO_OK;
+}
+
+/* Kept values, kernels and buffers of the plans that were added. */
+static mico_status prepare_program(mico_eval *eval, const mico_split *split, bool keep,
+                                   bool fuse, mico_err *err)
+{
+    mico_ints *ints = &eval->ints;
+    mico_status rc;
+
+    if (eval->options.reuse)
+        mico_keeper_find(&ints->keeper, &ints->program, split);
+    mico_program_trim(&ints->program);
+    if (keep && eval->options.reuse && eval->options.keep_bytes > 0)
+        mico_keeper_choose(&ints->keeper, &ints->program, split,
+                           eval->options.keep_bytes, eval->net->n_layers);
+    if ((rc = mico_program_finish(&ints->program, eval, fuse, err)) == MICO_OK)
+        rc = prepare_buffers(eval, err);
+    return rc;
+}
+
+/* ---- bundles -----------------------------------------------------------------------
+ */
+
+/* Genes in the order in which they matter for sharing: a layer's input width, then its
+ * weights. */
+static int compare_schemes(const mico_scheme *a, const mico_scheme *b)
+{
+    for (size_t i = 0; i < a->n_layers && i < b->n_layers; i++) {
+        const int acts = a->bits[a->n_layers + i] - b->bits[b->n_layers + i];
+        const int weights = a->bits[i] - b->bits[i];
+
+        if (acts != 0 || weights != 0)
+            return acts != 0 ? acts : weights;
+    }
+    return 0;
+}
+
+typedef struct member {
+    const mico_scheme *scheme;
+    mico_answer *answer;
+} member;
+
+static int by_prefix(const void *x, const void *y)
+{
+    const member *a = x, *b = y;
+    const int order = compare_schemes(a->scheme, b->scheme);
+
+    return order != 0 ? order : (a->answer > b->answer) - (a->answer < b->answer);
+}
+
+/* Adds those that can be lowered and moves them to the front; returns how many. */
+static size_t add_members(mico_eval *eval, member *m, size_t n)
+{
+    size_t n_live = 0;
+
+    for (size_t k = 0; k < n; k++) {
+        mico_answer *answer = m[k].answer;
+
+        answer->status = add_scheme(eval, m[k].scheme, &answer->err);
+        if (answer->status == MICO_OK)
+            m[n_live++] = m[k];
+    }
+    return n_live;
+}
+
+static mico_status run_members(mico_eval *eval, member *m, size_t n,
+                               const mico_split *split, bool keep, mico_err *err)
+{
+    mico_ints *ints = &eval->ints;
+    mico_answer **answer = mico_xcalloc(n, sizeof(mico_answer *));
+    const double start_s = mico_now_s();
+    size_t n_live = add_members(eval, m, n);
+    mico_status rc = MICO_OK;
+
+    if (n_live > 0 && (rc = prepare_program(eval, split, keep, true, err)) == MICO_OK) {
+        for (size_t k = 0; k < n_live; k++)
+            answer[k] = m[k].answer;
+        rc = run_split(eval, split, answer, err);
+        ints->work_apart += ints->program.work_apart * (double)split->count;
+        ints->work_done += ints->program.work_shared * (double)split->count;
+    }
+    mico_keeper_settle(&ints->keeper, rc == MICO_OK);
+    mico_program_reset(&ints->program);
+    for (size_t k = 0; k < n_live && rc == MICO_OK; k++)
+        mico_score_finish(&answer[k]->result,
+                          (mico_now_s() - start_s) / (double)n_live);
+    free(answer);
+    return rc;
+}
+
+mico_status mico_eval_bundle(mico_eval *eval, const mico_scheme *const *scheme,
+                             mico_answer *answer, size_t n, const mico_split *split,
+                             uint64_t to, mico_err *err)
+{
+    const uint64_t from = n > 0 ? answer[0].result.images : 0;
+    mico_split part = {split->data, split->first + from, (size_t)(to - from)};
+    member *m;
+    mico_status rc =
+        mico_split_check(eval->net, split->data, split->first, split->count, err);
+
+    if (rc != MICO_OK)
+        return rc;
+    if (eval->calib == NULL)
+        return mico_fail(err, MICO_EBUG, "integer evaluation needs a calibration");
+    for (size_t k = 0; k < n; k++)
+        if (answer[k].result.images != from || to < from || to > split->count)
+            return mico_fail(err, MICO_EBUG, "a bundle stands at different images");
+    m = mico_xcalloc(n + 1, sizeof *m);
+    for (size_t k = 0; k < n; k++)
+        m[k] = (member){scheme[k], &answer[k]};
+    qsort(m, n, sizeof *m, by_prefix);
+    if (n > 0)
+        rc = run_members(eval, m, n, &part, part.count == split->count, err);
+    free(m);
     return rc;
 }
 
 mico_status mico_eval_int(mico_eval *eval, const mico_scheme *scheme,
                           const mico_split *split, mico_result *result, mico_err *err)
 {
-    mico_result found = {.predictions = result->predictions};
-    double start_s = mico_now_s();
-    mico_plan *plan = NULL;
-    size_t group = 1;
-    mico_status rc;
+    mico_answer answer = {
+        .result = {.predictions = result->predictions, .right = result->right}};
+    mico_status rc =
+        mico_eval_bundle(eval, &scheme, &answer, 1, split, split->count, err);
 
-    if ((rc = mico_split_check(eval->net, split->data, split->first, split->count,
-                               err)) != MICO_OK ||
-        (rc = prepare(eval, scheme, GROUP_MOST, &plan, &group, err)) != MICO_OK)
+    if (rc != MICO_OK)
         return rc;
-    score_split(&eval->ints, plan, split, group, &found);
-    mico_score_finish(&found, start_s);
-    *result = found;
-    mico_plan_free(plan);
+    if (answer.status != MICO_OK) {
+        *err = answer.err;
+        return answer.status;
+    }
+    *result = answer.result;
     return MICO_OK;
 }
 
@@ -256,14 +395,16 @@ mico_status mico_eval_trace(mico_eval *eval, const mico_scheme *scheme,
                             const mico_data *data, size_t image, see_codes *see,
                             void *ctx, mico_err *err)
 {
-    mico_plan *plan = NULL;
-    size_t group = 1;
+    const mico_split split = {data, image, 1};
     mico_status rc;
 
-    if ((rc = mico_split_check(eval->net, data, image, 1, err)) != MICO_OK ||
-        (rc = prepare(eval, scheme, 1, &plan, &group, err)) != MICO_OK)
+    if ((rc = mico_split_check(eval->net, data, image, 1, err)) != MICO_OK)
         return rc;
-    run_group(&eval->ints, plan, data, image, 1, see, ctx);
-    mico_plan_free(plan);
-    return MICO_OK;
+    if (eval->calib == NULL)
+        return mico_fail(err, MICO_EBUG, "integer evaluation needs a calibration");
+    if ((rc = add_scheme(eval, scheme, err)) == MICO_OK &&
+        (rc = prepare_program(eval, &split, false, false, err)) == MICO_OK)
+        run_block(&eval->ints, &split, 0, 1, see, ctx);
+    mico_program_reset(&eval->ints.program);
+    return rc;
 }

@@ -18,6 +18,7 @@ void mico_places_reset(mico_places *places, size_t n)
     }
     places->n = n;
     places->total = 0;
+    places->limit = MICO_EVAL_LIMIT_BYTES;
     for (size_t t = 0; t < n; t++) {
         places->bytes[t] = places->last[t] = places->offset[t] = 0;
         places->first[t] = SIZE_MAX;
@@ -88,6 +89,14 @@ static void place(mico_places *places, size_t t, size_t *n_live)
     *n_live = kept + 1;
 }
 
+static mico_status too_large(const mico_places *places, size_t bytes, mico_err *err)
+{
+    return mico_fail(err, MICO_ELIMIT,
+                     "the tensors of one group of images take %zu bytes, above the "
+                     "limit of %llu; allow more memory or use a smaller network",
+                     bytes, (unsigned long long)places->limit);
+}
+
 mico_status mico_places_assign(mico_places *places, size_t n_images, mico_err *err)
 {
     size_t n = sort_by_first(places), n_live = 0;
@@ -97,19 +106,11 @@ mico_status mico_places_assign(mico_places *places, size_t n_images, mico_err *e
         size_t t = places->order[i];
 
         if (places->bytes[t] > MICO_EVAL_LIMIT_BYTES / n_images)
-            return mico_fail(
-                err, MICO_ELIMIT,
-                "tensor %zu of the network takes %zu bytes an image; buffers of"
-                " at most %zu bytes are used",
-                t, places->bytes[t], MICO_EVAL_LIMIT_BYTES);
+            return too_large(places, places->bytes[t], err);
         places->size[t] = (places->bytes[t] * n_images + 63) / 64 * 64 + SLACK;
         place(places, t, &n_live);
-        if (places->total > MICO_EVAL_LIMIT_BYTES)
-            return mico_fail(
-                err, MICO_ELIMIT,
-                "the network's tensors need more than %zu bytes; use a smaller"
-                " network",
-                MICO_EVAL_LIMIT_BYTES);
+        if (places->total > places->limit)
+            return too_large(places, places->total, err);
     }
     return MICO_OK;
 }
@@ -122,6 +123,7 @@ mico_status mico_places_group(mico_places *places, size_t bytes, size_t most,
 
     if (rc != MICO_OK)
         return rc;
+    bytes = bytes < places->limit ? bytes : places->limit;
     n = bytes / (places->total + 1);
     n = n < 1 ? 1 : n > most ? most : n;
     if ((rc = mico_places_assign(places, n, err)) == MICO_OK)

@@ -16,18 +16,39 @@ void mico_score_add(mico_result *result, const double *value, size_t n, double s
     for (size_t i = 0; i < n; i++)
         sum += exp((value[i] - value[best]) * scale);
     /* -log softmax[label] with the largest output subtracted: no overflow */
-    result->loss += log(sum) - (value[label] - value[best]) * scale;
+    result->loss_sum += log(sum) - (value[label] - value[best]) * scale;
     if (result->predictions != NULL)
         result->predictions[result->images] = (uint16_t)best;
+    if (result->right != NULL) {
+        const uint64_t bit = (uint64_t)1 << (result->images % 64);
+
+        if (result->images % 64 == 0)
+            result->right[result->images / 64] = 0;
+        if (best == label)
+            result->right[result->images / 64] |= bit;
+    }
     result->correct += best == label;
     result->images++;
 }
 
-void mico_score_finish(mico_result *result, double start_s)
+void mico_score_finish(mico_result *result, double seconds)
 {
     if (result->images > 0)
-        result->loss /= (double)result->images;
-    result->seconds = mico_now_s() - start_s;
+        result->loss = result->loss_sum / (double)result->images;
+    result->seconds += seconds;
+}
+
+void mico_right_pair(const uint64_t *a, const uint64_t *b, uint64_t images,
+                     uint64_t *only_a, uint64_t *only_b)
+{
+    *only_a = *only_b = 0;
+    for (uint64_t w = 0; w < MICO_RIGHT_WORDS(images); w++) {
+        const uint64_t left = images - 64 * w;
+        const uint64_t mask = left >= 64 ? UINT64_MAX : ((uint64_t)1 << left) - 1;
+
+        *only_a += (uint64_t)__builtin_popcountll(a[w] & ~b[w] & mask);
+        *only_b += (uint64_t)__builtin_popcountll(b[w] & ~a[w] & mask);
+    }
 }
 
 mico_status mico_split_check(const mico_net *net, const mico_data *data, size_t first,

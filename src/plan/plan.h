@@ -230,6 +230,9 @@ void mico_lowering_free(mico_lowering *low);
 const mico_qweights *mico_lowering_weights(mico_lowering *low, size_t layer,
                                            uint8_t width);
 
+/* Bytes of the quantised weights that it holds (0 for NULL). */
+uint64_t mico_lowering_bytes(const mico_lowering *low);
+
 /* Lowers a scheme. MICO_ESCHEME where it is refused: the message names the layer and
  * the bound that would not fit into 32 bits. */
 mico_status mico_lower(mico_plan **out, mico_lowering *low, const mico_scheme *scheme,

@@ -69,6 +69,11 @@ mico_lowering *mico_lowering_new(const mico_net *net, const mico_calib *calib,
     low->net = net;
     low->calib = calib;
     low->quant = *quant;
+    if (quant->profile == MICO_PROFILE_MICO) { /* upstream leaves no choice */
+        low->quant.granularity = MICO_PER_TENSOR;
+        low->quant.weight_rule = MICO_WEIGHT_MICO;
+        low->quant.unsigned_acts = false;
+    }
     low->weights = mico_arena_alloc(&low->arena, net->n_layers * MICO_N_WIDTHS *
                                                      sizeof(const mico_qweights *));
     find_bad_layer(low);
@@ -197,4 +202,15 @@ void plan_luts(mico_lowering *low, uint8_t width, bool is_signed, double scale,
     }
     *lut_u8 = low->lut_u8[is_signed][i];
     *lut_s8 = low->lut_s8[is_signed][i];
+}
+
+uint64_t mico_lowering_bytes(const mico_lowering *low)
+{
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; low != NULL && i < low->net->n_layers * MICO_N_WIDTHS; i++)
+        if (low->weights[i] != NULL)
+            bytes += low->weights[i]->c_out *
+                     (low->weights[i]->taps + sizeof(double) + 2 * sizeof(int32_t));
+    return bytes;
 }

@@ -3,48 +3,12 @@
 #include "data/data.h"
 #include "eval/eval.h"
 #include "eval/eval_internal.h"
+#include "support/eval_bench.h"
 #include "support/eval_int_naive.h"
 #include "support/eval_nets.h"
 #include "support/suite.h"
 
 #include "core/file.h"
-
-typedef struct bench {
-    mico_net *net;
-    mico_data data;
-    mico_calib *calib;
-    mico_eval *eval;
-} bench;
-
-static bool bench_open(bench *b, mico_net *net, mico_raw_type type,
-                       const mico_quant *quant)
-{
-    float mul[3] = {0.017f, 0.0175f, 0.0174f}, add[3] = {-2.1f, -2.03f, -1.8f};
-    size_t n = net != NULL && net->tensor[net->input].shape.dim[0] == 3 ? 3 : 1;
-    mico_split split;
-    mico_err err = {MICO_OK, ""};
-
-    memset(b, 0, sizeof *b);
-    if ((b->net = net) == NULL ||
-        mico_net_set_preprocess(net, mul, add, n, &err) != MICO_OK)
-        return false;
-    b->data = eval_data(net, 24, type, 11);
-    split = (mico_split){&b->data, 0, 8};
-    if (mico_calibrate(&b->calib, net, &split, quant, &err) != MICO_OK) {
-        printf("\n    %s\n", err.text);
-        return false;
-    }
-    b->eval = mico_eval_new(net, b->calib, quant);
-    return true;
-}
-
-static void bench_close(bench *b)
-{
-    mico_eval_free(b->eval);
-    mico_calib_free(b->calib);
-    eval_data_free(&b->data);
-    mico_net_free(b->net);
-}
 
 /* ---- traces ------------------------------------------------------------------------
  */
