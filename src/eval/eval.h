@@ -86,6 +86,21 @@ void mico_eval_set_options(mico_eval *eval, const mico_eval_options *options);
 /* Bytes that the evaluator holds now: weights, packed weights, buffers, kept values. */
 uint64_t mico_eval_bytes(const mico_eval *eval);
 
+/* What one step of a run took. */
+typedef struct mico_step_time {
+    const char *name, *op, *kernel; /* node; operation; who ran it ("" for the input) */
+    bool fused_add;                 /* the residual add behind it is part of it */
+    uint8_t weight_width, act_width; /* of layers, else 0 */
+    double macs;                     /* an image; 0 unless a layer */
+    double seconds;                  /* of all images */
+    uint64_t in_bytes, out_bytes;    /* an image */
+} mico_step_time;
+
+/* As mico_eval_int, with a clock around each step. The caller frees *steps. */
+mico_status mico_eval_times(mico_eval *eval, const mico_scheme *scheme,
+                            const mico_split *split, mico_result *result,
+                            mico_step_time **steps, size_t *n_steps, mico_err *err);
+
 /* Upstream's fake quantisation in fp32: weights per tensor, activations dynamic per row
  * (linear) or per sample and channel (conv). */
 mico_status mico_eval_fake(mico_eval *eval, const mico_scheme *scheme,

@@ -168,6 +168,9 @@ typedef struct mico_program {
     mico_arena consts;
 } mico_program;
 
+/* Multiply-accumulates (else results) of an operation, an image. */
+double mico_program_work(const mico_plan *plan, const mico_op *op);
+
 /* Adds a plan, which the program takes. share: false keeps its steps its own. */
 void mico_program_add(mico_program *program, mico_names *names, mico_plan *plan,
                       bool share);
@@ -185,7 +188,7 @@ void mico_program_free(mico_program *program);
  */
 
 typedef struct mico_kept {
-    uint64_t id, used; /* used: the bundle that last read or made it */
+    uint64_t id, used, hits; /* used: the bundle that last read or made it */
     const mico_data *data;
     size_t first, count; /* images */
     uint64_t bytes;
@@ -255,8 +258,10 @@ typedef struct mico_ints {
     mico_blocks blocks;
     size_t memory_bytes, scratch_bytes, value_capacity;
     uint8_t *memory, *scratch;
-    double *value;                /* outputs of one image in class order */
-    bool timing;                  /* steps take their times */
+    double *value;         /* outputs of one image in class order */
+    mico_step_time *times; /* of the last program, while timing */
+    size_t n_times;
+    bool timing;
     double work_apart, work_done; /* multiply-accumulates asked for, and done */
 } mico_ints;
 

@@ -321,6 +321,35 @@ static size_t add_members(mico_eval *eval, member *m, size_t n)
     return n_live;
 }
 
+/* Copies the steps' times before the program goes. */
+static void note_times(mico_ints *ints)
+{
+    const mico_program *program = &ints->program;
+
+    ints->times = mico_xrealloc(ints->times, program->n_steps + 1, sizeof *ints->times);
+    ints->n_times = program->n_steps;
+    for (size_t i = 0; i < program->n_steps; i++) {
+        const mico_step *step = &program->step[i];
+        const mico_op *op = step->op;
+        const uint8_t *bits = step->plan->scheme.bits;
+        mico_step_time *t = &ints->times[i];
+
+        *t = (mico_step_time){.name = op->node != NULL ? op->node->name : "",
+                              .op = mico_op_text(op->kind),
+                              .kernel = step->kernel != NULL ? step->kernel->name : "",
+                              .fused_add = step->add != NULL,
+                              .seconds = step->seconds,
+                              .out_bytes = program->value[step->out].bytes};
+        for (size_t k = 0; k < op->n_in; k++)
+            t->in_bytes += program->value[step->in[k]].bytes;
+        if (op->weights == NULL)
+            continue;
+        t->weight_width = bits[op->layer];
+        t->act_width = bits[step->plan->scheme.n_layers + op->layer];
+        t->macs = mico_program_work(step->plan, op);
+    }
+}
+
 static mico_status run_members(mico_eval *eval, member *m, size_t n,
                                const mico_split *split, bool keep, mico_err *err)
 {
@@ -338,6 +367,8 @@ static mico_status run_members(mico_eval *eval, member *m, size_t n,
         ints->work_done += ints->program.work_shared * (double)split->count;
     }
     mico_keeper_settle(&ints->keeper, rc == MICO_OK);
+    if (ints->timing)
+        note_times(ints);
     mico_program_reset(&ints->program);
     for (size_t k = 0; k < n_live && rc == MICO_OK; k++)
         mico_score_finish(&answer[k]->result,
@@ -389,6 +420,26 @@ mico_status mico_eval_int(mico_eval *eval, const mico_scheme *scheme,
     }
     *result = answer.result;
     return MICO_OK;
+}
+
+mico_status mico_eval_times(mico_eval *eval, const mico_scheme *scheme,
+                            const mico_split *split, mico_result *result,
+                            mico_step_time **steps, size_t *n_steps, mico_err *err)
+{
+    mico_ints *ints = &eval->ints;
+    mico_status rc;
+
+    ints->timing = true;
+    rc = mico_eval_int(eval, scheme, split, result, err);
+    ints->timing = false;
+    if (rc == MICO_OK) {
+        *steps = ints->times;
+        *n_steps = ints->n_times;
+    } else {
+        free(ints->times);
+    }
+    ints->times = NULL;
+    return rc;
 }
 
 mico_status mico_eval_trace(mico_eval *eval, const mico_scheme *scheme,

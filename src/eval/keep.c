@@ -31,14 +31,17 @@ void mico_keeper_find(mico_keeper *keeper, mico_program *program,
                 continue;
             value->kept = kept->memory + (split->first - kept->first) * value->bytes;
             kept->used = keeper->clock;
+            kept->hits++;
         }
     }
 }
 
-/* What a kept value is worth now: less with every bundle that did without it. */
+/* What a kept value is worth now: more with every bundle that read it, less with every
+ * one since that did not. */
 static double worth_now(const mico_keeper *keeper, const mico_kept *kept)
 {
-    return kept->worth / (double)(1 + keeper->clock - kept->used);
+    return kept->worth * (double)(1 + kept->hits) /
+           (double)(1 + keeper->clock - kept->used);
 }
 
 static void drop(mico_keeper *keeper, size_t k)

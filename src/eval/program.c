@@ -10,7 +10,7 @@
 
 #define NONE SIZE_MAX
 
-static double work_of(const mico_plan *plan, const mico_op *op)
+double mico_program_work(const mico_plan *plan, const mico_op *op)
 {
     const double results = (double)mico_shape_count(&plan->tensor[op->out].shape);
 
@@ -74,7 +74,7 @@ static size_t add_value(mico_program *program, const mico_plan *plan, const mico
         v->work = from->work > v->work ? from->work : v->work;
     }
     v->depth += op->layer != NONE;
-    v->work += work_of(plan, op);
+    v->work += mico_program_work(plan, op);
     return program->n_values++;
 }
 
@@ -103,7 +103,7 @@ void mico_program_add(mico_program *program, mico_names *names, mico_plan *plan,
 
         for (size_t k = 0; k < op->n_in; k++)
             in[k] = at[op->in[k]];
-        program->work_apart += work_of(plan, op);
+        program->work_apart += mico_program_work(plan, op);
         if (share) {
             key = key_of(program, plan, op, in);
             id = mico_names_id(names, &key);
@@ -157,7 +157,8 @@ void mico_program_trim(mico_program *program)
     for (size_t i = 0; i < program->n_steps; i++)
         if (needed(&program->value[program->step[i].out])) {
             program->step[n] = program->step[i];
-            program->work_shared += work_of(program->step[n].plan, program->step[n].op);
+            program->work_shared +=
+                mico_program_work(program->step[n].plan, program->step[n].op);
             n++;
         }
     program->n_steps = n;

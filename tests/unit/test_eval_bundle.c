@@ -197,6 +197,46 @@ static void t_shared_steps(void)
     bench_close(&b);
 }
 
+/* Times of all steps, of a plan that runs as it otherwise does. */
+static void t_times(void)
+{
+    bench b;
+    mico_split split;
+    mico_scheme scheme;
+    mico_result plain = {0}, timed = {0};
+    mico_step_time *steps = NULL;
+    size_t n = 0, layers = 0;
+    double macs = 0;
+    mico_err err;
+
+    CU_ASSERT_FATAL(bench_open(&b, eval_resnet(5), MICO_RAW_U8, &mico_quant_default));
+    split = (mico_split){&b.data, 0, IMAGES};
+    CU_ASSERT_EQUAL(mico_scheme_parse(&scheme, "w8a8", 2, &err), MICO_OK);
+    CU_ASSERT_EQUAL(mico_eval_times(b.eval, &scheme, &split, &timed, &steps, &n, &err),
+                    MICO_ESCHEME);
+    CU_ASSERT_PTR_NULL(steps);
+    CU_ASSERT_EQUAL(mico_scheme_parse(&scheme, "w5a4", b.net->n_layers, &err), MICO_OK);
+    CU_ASSERT_EQUAL(mico_eval_int(b.eval, &scheme, &split, &plain, &err), MICO_OK);
+    CU_ASSERT_EQUAL_FATAL(
+        mico_eval_times(b.eval, &scheme, &split, &timed, &steps, &n, &err), MICO_OK);
+    CU_ASSERT_EQUAL(plain.correct, timed.correct);
+    CU_ASSERT_EQUAL(plain.loss_sum, timed.loss_sum);
+    for (size_t i = 0; i < n; i++) {
+        CU_ASSERT(steps[i].seconds > 0);
+        CU_ASSERT(steps[i].out_bytes > 0);
+        if (steps[i].macs > 0) {
+            CU_ASSERT_EQUAL(steps[i].weight_width, 5);
+            CU_ASSERT_EQUAL(steps[i].act_width, 4);
+            layers++;
+        }
+        macs += steps[i].macs;
+    }
+    CU_ASSERT_EQUAL(layers, b.net->n_layers);
+    CU_ASSERT(macs > 1000);
+    free(steps);
+    bench_close(&b);
+}
+
 /* ---- errors ------------------------------------------------------------------------
  */
 
@@ -314,4 +354,5 @@ static void t_blocks(void)
 
 MICO_SUITE("eval_bundle", {"bad calls", t_bad_calls},
            {"refused member", t_refused_member}, {"shared steps", t_shared_steps},
-           {"nets", t_nets}, {"pairs", t_pairs}, {"blocks", t_blocks})
+           {"nets", t_nets}, {"times", t_times}, {"pairs", t_pairs},
+           {"blocks", t_blocks})
