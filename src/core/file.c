@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -128,6 +129,72 @@ mico_status mico_file_read(uint8_t **out, size_t *n, const char *path,
     *out = buf;
     *n = used;
     return MICO_OK;
+}
+
+/* Maps and closes fd. */
+static mico_status map_fd(mico_map *out, int fd, size_t bytes, bool spill,
+                          const char *path, mico_err *err)
+{
+    void *base = mmap(NULL, bytes, spill ? PROT_READ | PROT_WRITE : PROT_READ,
+                      spill ? MAP_SHARED : MAP_PRIVATE, fd, 0);
+    const int saved = errno;
+
+    close(fd);
+    if (base == MAP_FAILED)
+        return mico_fail(err, saved == ENOMEM ? MICO_ENOMEM : MICO_EIO,
+                         "%s: cannot map %zu bytes: %s", path, bytes, strerror(saved));
+    *out = (mico_map){base, bytes};
+    return MICO_OK;
+}
+
+mico_status mico_map_file(mico_map *out, const char *path, mico_err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        mico_status rc = mico_fail(err, MICO_EIO, "%s: %s", path,
+                                   fd < 0 ? strerror(errno) : "is not a plain file");
+
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    if (st.st_size > 0)
+        return map_fd(out, fd, (size_t)st.st_size, false, path, err);
+    close(fd);
+    *out = (mico_map){0};
+    return MICO_OK;
+}
+
+mico_status mico_map_spill(mico_map *out, size_t bytes, mico_err *err)
+{
+    const char *folder = getenv("TMPDIR");
+    char path[4096];
+    int fd, rc;
+
+    if (folder == NULL || folder[0] == '\0')
+        folder = "/var/tmp"; /* not /tmp, which may be memory */
+    if ((size_t)snprintf(path, sizeof path, "%s/mico-XXXXXX", folder) >= sizeof path)
+        return mico_fail(err, MICO_EIO, "%s: path is too long", folder);
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0)
+        return mico_fail(err, MICO_EIO, "%s: %s", path, strerror(errno));
+    unlink(path);
+    rc = posix_fallocate(fd, 0, (off_t)bytes); /* a full disk must not show as SIGBUS */
+    if (rc != 0) {
+        close(fd);
+        return mico_fail(err, MICO_EIO, "%s: no room for %zu bytes: %s", folder, bytes,
+                         strerror(rc));
+    }
+    return map_fd(out, fd, bytes, true, folder, err);
+}
+
+void mico_map_free(mico_map *map)
+{
+    if (map->base != NULL)
+        munmap(map->base, map->bytes);
+    *map = (mico_map){0};
 }
 
 mico_status mico_file_write(const char *path, const void *bytes, size_t n,

@@ -27,6 +27,21 @@ void mico_stem(const char *path, char *out, size_t size);
 mico_status mico_file_read(uint8_t **out, size_t *n, const char *path,
                            size_t limit_bytes, mico_err *err);
 
+/* Memory that lies in a file, so that the system may drop and read back its pages: what
+ * is larger than memory streams through it. Zero: none. */
+typedef struct mico_map {
+    void *base;
+    size_t bytes;
+} mico_map;
+
+/* A plain file, read-only (an empty one gives an empty map). */
+mico_status mico_map_file(mico_map *out, const char *path, mico_err *err);
+
+/* Zeroed memory in an unnamed file of $TMPDIR, else /var/tmp, with its disk space
+ * reserved. */
+mico_status mico_map_spill(mico_map *out, size_t bytes, mico_err *err);
+void mico_map_free(mico_map *map);
+
 /* Replaces path by these bytes: temporary name, fsync, rename. Nobody sees half a file.
  */
 mico_status mico_file_write(const char *path, const void *bytes, size_t n,

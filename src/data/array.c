@@ -10,7 +10,9 @@
 
 void mico_array_clear(mico_array *array)
 {
-    free(array->values);
+    if (array->map.base == NULL)
+        free(array->values);
+    mico_map_free(&array->map);
     *array = (mico_array){0};
 }
 
@@ -45,8 +47,27 @@ static void copy_swapped(uint8_t *to, const uint8_t *from, size_t n, size_t elem
     }
 }
 
+mico_status mico_array_alloc(mico_array *array, size_t count, mico_err *err)
+{
+    if (count >= MICO_DATA_SPILL_BYTES / array->elem_bytes &&
+        count <= MICO_DATA_LIMIT_BYTES / array->elem_bytes &&
+        mico_map_spill(&array->map, count * array->elem_bytes, err) == MICO_OK) {
+        array->values = array->map.base;
+        return MICO_OK;
+    }
+    return mico_try_array(&array->values, count, array->elem_bytes,
+                          MICO_DATA_LIMIT_BYTES, "array", err);
+}
+
+/* Whether the bytes are the values, as they lie. */
+static bool can_view(const mico_array *array, const uint8_t *bytes, bool big_endian)
+{
+    return (big_endian == HOST_BIG_ENDIAN || array->elem_bytes == 1) &&
+           (uintptr_t)bytes % array->elem_bytes == 0;
+}
+
 mico_status mico_array_fill(mico_array *array, const uint8_t *bytes, size_t n,
-                            bool big_endian, mico_err *err)
+                            bool big_endian, bool *viewed, mico_err *err)
 {
     size_t count;
     char text[160];
@@ -60,8 +81,12 @@ mico_status mico_array_fill(mico_array *array, const uint8_t *bytes, size_t n,
     if (count * array->elem_bytes < n)
         return mico_fail(err, MICO_EFORMAT, "%zu bytes too many after values %s",
                          n - count * array->elem_bytes, text);
-    rc = mico_try_array(&array->values, count, array->elem_bytes, MICO_DATA_LIMIT_BYTES,
-                        "array", err);
+    if (viewed != NULL && can_view(array, bytes, big_endian)) {
+        *viewed = true;
+        array->values = (void *)(uintptr_t)bytes; /* only read */
+        return MICO_OK;
+    }
+    rc = mico_array_alloc(array, count, err);
     if (rc != MICO_OK)
         return rc;
     if (big_endian != HOST_BIG_ENDIAN && array->elem_bytes > 1)
@@ -119,9 +144,17 @@ const char *mico_raw_text(mico_raw_type type)
     return type == MICO_RAW_U8 ? "u8" : type == MICO_RAW_S8 ? "s8" : "f32";
 }
 
+void mico_data_replace(mico_data *data, void *raw)
+{
+    if (data->map.base == NULL)
+        free(data->raw);
+    mico_map_free(&data->map);
+    data->raw = raw;
+}
+
 void mico_data_clear(mico_data *data)
 {
-    free(data->raw);
+    mico_data_replace(data, NULL);
     free(data->label);
     *data = (mico_data){0};
 }
@@ -184,7 +217,9 @@ static mico_status images_to_f32(mico_array *images, mico_err *err)
          */
         ((float *)values)[i] = fabs(v) <= 0x1.fffffep127 ? (float)v : NAN;
     }
-    free(images->values);
+    if (images->map.base == NULL)
+        free(images->values);
+    mico_map_free(&images->map);
     images->values = values;
     images->elem_bytes = sizeof(float);
     return MICO_OK;
@@ -213,7 +248,9 @@ mico_status mico_data_take_images(mico_data *data, mico_array *images, mico_err 
         rc = mico_data_check_finite(&made, err);
     if (rc != MICO_OK)
         return rc;
+    made.map = images->map;
     images->values = NULL;
+    images->map = (mico_map){0};
     *data = made;
     return MICO_OK;
 }

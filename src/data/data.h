@@ -12,6 +12,7 @@
 #define MICO_DATA_DATA_H
 
 #include "core/err.h"
+#include "core/file.h"
 #include "net/net.h"
 
 #include <stdbool.h>
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #define MICO_DATA_LIMIT_BYTES ((size_t)1 << 33) /* of any one file, unpacked */
+#define MICO_DATA_SPILL_BYTES ((size_t)1 << 29) /* larger arrays lie in a file */
 
 typedef enum mico_raw_type { MICO_RAW_U8, MICO_RAW_S8, MICO_RAW_F32 } mico_raw_type;
 
@@ -27,7 +29,8 @@ typedef struct mico_data {
     size_t n;
     mico_shape shape;
     mico_raw_type type;
-    void *raw;
+    void *raw;    /* on the heap, or in the map */
+    mico_map map; /* a file, where the values need not be in memory */
     uint16_t *label;
     size_t n_classes; /* largest label + 1 */
 } mico_data;
@@ -62,7 +65,8 @@ typedef struct mico_array {
     size_t rank, dim[5];
     char kind;         /* 'u', 'i', 'f' */
     size_t elem_bytes; /* 1, 2, 4, 8 */
-    void *values;      /* native byte order; release with free() */
+    void *values;      /* native byte order; release with free() unless in the map */
+    mico_map map;      /* of readers from files; see mico_data */
 } mico_array;
 mico_status mico_idx_read(mico_array *out, const uint8_t *bytes, size_t n,
                           mico_err *err);

@@ -17,15 +17,30 @@ void mico_array_clear(mico_array *array);
 bool mico_array_count(const mico_array *array, size_t *out);
 void mico_array_print(const mico_array *array, char out[160]); /* "u8 60000x28x28" */
 
-/* array has its rank, dimensions and type: takes its values from exactly n bytes. */
+/* Room for the values of an array of that size: on the heap, or in a file where they
+ * are many. */
+mico_status mico_array_alloc(mico_array *array, size_t count, mico_err *err);
+
+/* array has its rank, dimensions and type: takes its values from exactly n bytes. view:
+ * points into the bytes where they can be used as they are (*viewed says so). */
 mico_status mico_array_fill(mico_array *array, const uint8_t *bytes, size_t n,
-                            bool big_endian, mico_err *err);
+                            bool big_endian, bool *viewed, mico_err *err);
+
+/* As mico_idx_read and mico_npy_read; viewed: see mico_array_fill, NULL always copies.
+ */
+mico_status mico_idx_view(mico_array *out, const uint8_t *bytes, size_t n, bool *viewed,
+                          mico_err *err);
+mico_status mico_npy_view(mico_array *out, const uint8_t *bytes, size_t n, bool *viewed,
+                          mico_err *err);
 
 /* ---- one set (array.c) ---------------------------------------------------------- */
 
 size_t mico_raw_bytes(mico_raw_type type);
 const char *mico_raw_text(mico_raw_type type);
 void mico_data_clear(mico_data *data);
+
+/* Replaces the raw values by others on the heap. */
+void mico_data_replace(mico_data *data, void *raw);
 
 /* Sets n, shape, type and raw; takes the values out of the array where the type allows.
  */

@@ -123,8 +123,7 @@ static mico_status read_values(mico_array *out, hid_t set, mico_err *err)
     else
         rc = check_storage(set, dim, rank, count * made.elem_bytes, err);
     if (rc == MICO_OK)
-        rc = mico_try_array(&made.values, count, made.elem_bytes, MICO_DATA_LIMIT_BYTES,
-                            "array", err);
+        rc = mico_array_alloc(&made, count, err);
     if (rc != MICO_OK)
         goto out;
     memory = made.kind == 'f'       ? H5T_NATIVE_FLOAT

@@ -17,7 +17,7 @@ static size_t get_be32(const uint8_t *p)
     return (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
 }
 
-mico_status mico_idx_read(mico_array *out, const uint8_t *bytes, size_t n,
+mico_status mico_idx_view(mico_array *out, const uint8_t *bytes, size_t n, bool *viewed,
                           mico_err *err)
 {
     mico_array made = {0};
@@ -50,8 +50,14 @@ mico_status mico_idx_read(mico_array *out, const uint8_t *bytes, size_t n,
     for (size_t i = 0; i < made.rank; i++)
         made.dim[i] = get_be32(bytes + 4 + 4 * i);
     rc = mico_array_fill(&made, bytes + 4 + 4 * made.rank, n - 4 - 4 * made.rank, true,
-                         err);
+                         viewed, err);
     if (rc == MICO_OK)
         *out = made;
     return rc;
+}
+
+mico_status mico_idx_read(mico_array *out, const uint8_t *bytes, size_t n,
+                          mico_err *err)
+{
+    return mico_idx_view(out, bytes, n, NULL, err);
 }

@@ -28,7 +28,19 @@ static bool looks_idx(const uint8_t *bytes, size_t n)
     return n >= 4 && bytes[0] == 0 && bytes[1] == 0 && bytes[2] >= 8 && bytes[2] <= 14;
 }
 
-mico_status mico_array_load(mico_array *out, const char *path, bool *npy, mico_err *err)
+static mico_status array_from(mico_array *out, const uint8_t *bytes, size_t n,
+                              bool *npy, bool *viewed, mico_err *err)
+{
+    *npy = looks_npy(bytes, n);
+    if (*npy)
+        return mico_npy_view(out, bytes, n, viewed, err);
+    if (looks_idx(bytes, n) || n < 4)
+        return mico_idx_view(out, bytes, n, viewed, err);
+    return mico_fail(err, MICO_EFORMAT, "is neither an IDX nor an npy file");
+}
+
+static mico_status array_unpacked(mico_array *out, const char *path, bool *npy,
+                                  mico_err *err)
 {
     uint8_t *bytes;
     size_t n;
@@ -36,14 +48,30 @@ mico_status mico_array_load(mico_array *out, const char *path, bool *npy, mico_e
 
     if (rc != MICO_OK)
         return rc;
-    *npy = looks_npy(bytes, n);
-    if (*npy)
-        rc = mico_npy_read(out, bytes, n, err);
-    else if (looks_idx(bytes, n) || n < 4)
-        rc = mico_idx_read(out, bytes, n, err);
-    else
-        rc = mico_fail(err, MICO_EFORMAT, "is neither an IDX nor an npy file");
+    if ((rc = array_from(out, bytes, n, npy, NULL, err)) != MICO_OK)
+        mico_err_prefix(err, "%s", path);
     free(bytes);
+    return rc;
+}
+
+/* A plain file stays where it is: the array is a view of it, whatever its size. */
+mico_status mico_array_load(mico_array *out, const char *path, bool *npy, mico_err *err)
+{
+    mico_map map = {0};
+    bool viewed = false;
+    mico_status rc = mico_map_file(&map, path, err);
+
+    if (rc != MICO_OK)
+        return rc;
+    if (begins(map.base, map.bytes, "\x1f\x8b", 2)) {
+        mico_map_free(&map);
+        return array_unpacked(out, path, npy, err);
+    }
+    rc = array_from(out, map.base, map.bytes, npy, &viewed, err);
+    if (rc == MICO_OK && viewed)
+        out->map = map;
+    else
+        mico_map_free(&map);
     if (rc != MICO_OK)
         mico_err_prefix(err, "%s", path);
     return rc;

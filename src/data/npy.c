@@ -225,7 +225,7 @@ static mico_status split_npy(const uint8_t *bytes, size_t n, npy_text *header,
     return MICO_OK;
 }
 
-mico_status mico_npy_read(mico_array *out, const uint8_t *bytes, size_t n,
+mico_status mico_npy_view(mico_array *out, const uint8_t *bytes, size_t n, bool *viewed,
                           mico_err *err)
 {
     npy_header h = {0};
@@ -251,8 +251,14 @@ mico_status mico_npy_read(mico_array *out, const uint8_t *bytes, size_t n,
                          "numpy.ascontiguousarray");
     made.rank = h.rank;
     memcpy(made.dim, h.dim, sizeof h.dim);
-    rc = mico_array_fill(&made, bytes + values, n - values, big_endian, err);
+    rc = mico_array_fill(&made, bytes + values, n - values, big_endian, viewed, err);
     if (rc == MICO_OK)
         *out = made;
     return rc;
+}
+
+mico_status mico_npy_read(mico_array *out, const uint8_t *bytes, size_t n,
+                          mico_err *err)
+{
+    return mico_npy_view(out, bytes, n, NULL, err);
 }

@@ -28,8 +28,7 @@ static mico_status check_maps(const mico_data *data, const char *name, mico_err 
 
 static void replace_raw(mico_data *data, void *raw, size_t h, size_t w)
 {
-    free(data->raw);
-    data->raw = raw;
+    mico_data_replace(data, raw);
     data->shape.dim[1] = h;
     data->shape.dim[2] = w;
 }
