@@ -62,6 +62,14 @@ typedef struct mico_window { /* of convolutions and pools */
     size_t pad_top, pad_left, pad_bottom, pad_right;
 } mico_window;
 
+/* Integers that a layer of an int8 network brings along, weight = scale * weight[..].
+ */
+typedef struct mico_fixed {
+    const int8_t *weight; /* in the order of node->weight */
+    const int32_t *bias;  /* [c_out] in units of (scale of the input) * scale[c] */
+    const float *scale;   /* [c_out], > 0 */
+} mico_fixed;
+
 typedef struct mico_node {
     mico_node_kind kind;
     char name[MICO_NET_NAME];
@@ -71,6 +79,7 @@ typedef struct mico_node {
     size_t c_in, c_out, groups; /* linear: inputs, outputs, 1 */
     const float *weight;        /* [c_out][c_in/groups][kh][kw] */
     const float *bias;          /* [c_out] or NULL */
+    const mico_fixed *fixed;    /* NULL unless the network has fixed integers */
     /* conv, pools */
     mico_window window;
     bool count_include_pad; /* avgpool: divide by kh*kw even at the border */
@@ -89,6 +98,9 @@ typedef struct mico_node {
 typedef struct mico_tensor {
     char name[MICO_NET_NAME];
     mico_shape shape;
+    /* of a network with fixed integers: x = fixed_scale * (q - fixed_zero), q int8 */
+    float fixed_scale;
+    int32_t fixed_zero;
 } mico_tensor;
 
 typedef struct mico_net {
@@ -102,6 +114,9 @@ typedef struct mico_net {
     size_t n_preprocess;
     float *mul, *add;
     char raw[32]; /* what raw values are: free text from the file, may be empty */
+    /* An int8 network: every tensor and layer has fixed integers, which profile tflite
+     * uses; everything else sees the float weights that they stand for. */
+    bool has_fixed;
     /* quantizable layers: indices into node[] */
     size_t n_layers, *layer;
     uint64_t hash; /* of structure and parameters; set by finish */
@@ -112,8 +127,9 @@ typedef struct mico_net {
 /* ---- files -------------------------------------------------------------------------
  */
 
-/* Loads a network file of ours (HDF5) or an ONNX file, by content. Every unsupported
- * node of an ONNX file is named in the one message (MICO_EUNSUP). */
+/* Loads a network file of ours (HDF5), an ONNX file or an NNF1 graph (graph.txt with
+ * weights.bin beside it, or their folder), by content. Every unsupported node of an
+ * ONNX file is named in the one message (MICO_EUNSUP). */
 mico_status mico_net_load(mico_net **out, const char *path, mico_err *err);
 
 /* Writes the network file of docs/FORMAT.md. */
@@ -122,6 +138,11 @@ mico_status mico_net_save(const mico_net *net, const char *path, mico_err *err);
 /* ONNX from memory; name is used where the model has none. (The fuzz target's entry.)
  */
 mico_status mico_net_from_onnx(mico_net **out, const uint8_t *bytes, size_t n,
+                               const char *name, mico_err *err);
+
+/* NNF1 from memory: the text of the graph and the bytes of weights.bin. */
+mico_status mico_net_from_nnf1(mico_net **out, const char *text, size_t n_text,
+                               const uint8_t *weights, size_t n_weights,
                                const char *name, mico_err *err);
 void mico_net_free(mico_net *net);
 

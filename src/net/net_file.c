@@ -117,6 +117,11 @@ static char *graph_text(const mico_net *net)
 
         json_object_set_new(o, "name", json_string(net->tensor[t].name));
         json_object_set_new(o, "shape", json_sizes(s->dim, s->rank));
+        if (net->has_fixed) {
+            json_object_set_new(o, "scale",
+                                json_real((double)net->tensor[t].fixed_scale));
+            json_object_set_new(o, "zero", json_integer(net->tensor[t].fixed_zero));
+        }
         json_array_append_new(tensors, o);
     }
     for (size_t i = 0; i < net->n_nodes; i++)
@@ -174,23 +179,29 @@ static bool write_integer(hid_t at, const char *name, uint64_t value)
     return ok;
 }
 
-static bool write_floats(hid_t at, const char *name, const float *values, size_t rank,
-                         const hsize_t *dim)
+/* values are of the machine's type `memory`, the file's of type `stored`. */
+static bool write_values(hid_t at, const char *name, hid_t stored, hid_t memory,
+                         const void *values, size_t rank, const hsize_t *dim)
 {
     hid_t space = H5Screate_simple((int)rank, dim, NULL);
     hid_t plist = H5Pcreate(H5P_DATASET_CREATE), id = -1;
     bool ok = space >= 0 && plist >= 0 && H5Pset_obj_track_times(plist, false) >= 0;
 
     if (ok) {
-        id = H5Dcreate2(at, name, H5T_IEEE_F32LE, space, H5P_DEFAULT, plist,
-                        H5P_DEFAULT);
-        ok = id >= 0 &&
-             H5Dwrite(id, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
+        id = H5Dcreate2(at, name, stored, space, H5P_DEFAULT, plist, H5P_DEFAULT);
+        ok =
+            id >= 0 && H5Dwrite(id, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
         ok = id >= 0 && H5Dclose(id) >= 0 && ok;
     }
     H5Pclose(plist);
     H5Sclose(space);
     return ok;
+}
+
+static bool write_floats(hid_t at, const char *name, const float *values, size_t rank,
+                         const hsize_t *dim)
+{
+    return write_values(at, name, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, values, rank, dim);
 }
 
 /* A group without times, so that equal networks make equal files. */
@@ -204,10 +215,22 @@ static hid_t create_group(hid_t at, const char *name)
     return id;
 }
 
+/* The integers of a layer of an int8 network. */
+static bool write_fixed(hid_t group, const mico_fixed *f, size_t rank,
+                        const hsize_t *dim)
+{
+    return write_values(group, "fixed_weight", H5T_STD_I8LE, H5T_NATIVE_INT8, f->weight,
+                        rank, dim) &&
+           write_values(group, "fixed_bias", H5T_STD_I32LE, H5T_NATIVE_INT32, f->bias,
+                        1, dim) &&
+           write_floats(group, "fixed_scale", f->scale, 1, dim);
+}
+
 static bool write_layer(hid_t parameters, const mico_net *net, size_t l)
 {
     const mico_node *n = mico_layer_node(net, l);
     const hsize_t dim[] = {n->c_out, n->c_in / n->groups, n->window.kh, n->window.kw};
+    const size_t rank = n->kind == MICO_NODE_CONV ? 4 : 2;
     char name[24];
     hid_t group;
     bool ok;
@@ -215,9 +238,9 @@ static bool write_layer(hid_t parameters, const mico_net *net, size_t l)
     snprintf(name, sizeof name, "%zu", l);
     group = create_group(parameters, name);
     ok = group >= 0 && write_text(group, "node", n->name, true) &&
-         write_floats(group, "weight", n->weight, n->kind == MICO_NODE_CONV ? 4 : 2,
-                      dim) &&
-         (n->bias == NULL || write_floats(group, "bias", n->bias, 1, dim));
+         write_floats(group, "weight", n->weight, rank, dim) &&
+         (n->bias == NULL || write_floats(group, "bias", n->bias, 1, dim)) &&
+         (n->fixed == NULL || write_fixed(group, n->fixed, rank, dim));
     if (group >= 0)
         H5Gclose(group);
     return ok;

@@ -256,7 +256,8 @@ mico_status mico_net_finish(mico_net *net, mico_err *err)
                        net->tensor[net->input].shape.dim[0]);
         goto out;
     }
-    if ((rc = list_layers(net, err)) == MICO_OK)
+    if ((rc = list_layers(net, err)) == MICO_OK &&
+        (rc = mico_net_check_fixed(net, err)) == MICO_OK)
         net->hash = mico_net_hash(net);
 out:
     free(producer);

@@ -69,6 +69,25 @@ static void put_node(mico_writer *w, const mico_node *n, size_t rank_in)
     }
 }
 
+/* The integers of an int8 network, in the order of its nodes. */
+static void put_fixed(mico_writer *w, const mico_net *net)
+{
+    mico_put_f64(w, (double)net->tensor[net->input].fixed_scale);
+    mico_put_u32(w, (uint32_t)net->tensor[net->input].fixed_zero);
+    for (size_t i = 0; i < net->n_nodes; i++) {
+        const mico_node *n = &net->node[i];
+        size_t taps = n->window.kh * n->window.kw * (n->c_in / n->groups);
+
+        mico_put_f64(w, (double)net->tensor[n->out].fixed_scale);
+        mico_put_u32(w, (uint32_t)net->tensor[n->out].fixed_zero);
+        if (n->fixed == NULL)
+            continue;
+        mico_put_u64(w, mico_hash(n->fixed->weight, n->c_out * taps, 0));
+        mico_put_u64(w, mico_hash(n->fixed->bias, n->c_out * sizeof(int32_t), 1));
+        put_floats(w, n->fixed->scale, n->c_out);
+    }
+}
+
 uint64_t mico_net_hash(const mico_net *net)
 {
     size_t *number = mico_xcalloc(net->n_tensors, sizeof *number);
@@ -95,6 +114,8 @@ uint64_t mico_net_hash(const mico_net *net)
         mico_put_f64(&w, (double)net->mul[i]);
         mico_put_f64(&w, (double)net->add[i]);
     }
+    if (net->has_fixed)
+        put_fixed(&w, net);
     hash = mico_hash(w.bytes, w.len, 0);
     mico_writer_free(&w);
     free(number);

@@ -30,6 +30,14 @@ size_t mico_net_order(size_t n, const size_t *first, const size_t *dep, size_t r
 
 uint64_t mico_net_hash(const mico_net *net);
 
+/* net_fixed.c: checks the fixed integers of a network that has them, shapes known. */
+mico_status mico_net_check_fixed(const mico_net *net, mico_err *err);
+
+/* Copies the integers of a layer into the network's arena: n weights, c_out channels.
+ */
+const mico_fixed *mico_net_fixed(mico_net *net, const int8_t *weight, size_t n,
+                                 const int32_t *bias, const float *scale, size_t c_out);
+
 /* The kind's text; kind is in range. */
 const char *mico_net_kind_text(mico_node_kind kind);
 

@@ -1,6 +1,7 @@
 /* Reading the network file: the graph's JSON text. Nothing in it is trusted. */
 #include "net/net_file.h"
 
+#include <float.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -198,6 +199,28 @@ static void get_preprocess(parse *p, mico_net *net, const json_t *o)
     free(values[1]);
 }
 
+/* Scale and zero of a tensor of an int8 network; either all tensors have them or none.
+ */
+static void get_fixed(parse *p, mico_net *net, const json_t *o, mico_tensor *t)
+{
+    const json_t *scale = json_object_get(o, "scale"),
+                 *zero = json_object_get(o, "zero");
+    bool first = t == net->tensor;
+
+    if (scale == NULL && zero == NULL && (first || !net->has_fixed))
+        return;
+    if (!json_is_number(scale) || !json_is_integer(zero) ||
+        !(json_integer_value(zero) >= -128 && json_integer_value(zero) <= 127) ||
+        !(json_number_value(scale) > 0 && json_number_value(scale) <= FLT_MAX) ||
+        !(first || net->has_fixed)) {
+        bad(p, "scale and zero");
+        return;
+    }
+    net->has_fixed = true;
+    t->fixed_scale = (float)json_number_value(scale);
+    t->fixed_zero = (int32_t)json_integer_value(zero);
+}
+
 static void get_graph(parse *p, const json_t *root, mico_net *net, bool *has_bias)
 {
     const json_t *tensors = json_object_get(root, "tensors");
@@ -211,6 +234,7 @@ static void get_graph(parse *p, const json_t *root, mico_net *net, bool *has_bia
         made = mico_net_tensor(net, get_text(p, o, "name", MICO_NET_NAME));
         net->tensor[made].shape.rank =
             get_sizes(p, o, "shape", 1, MICO_MAX_RANK, net->tensor[made].shape.dim);
+        get_fixed(p, net, o, &net->tensor[made]);
     }
     p->where = "the graph";
     net->input = get_size(p, root, "input");

@@ -1,5 +1,6 @@
 /* Reading the network file: the HDF5 side. Nothing in the file is trusted. */
 #include "net/net_file.h"
+#include "net/nnf1.h"
 
 #include "core/file.h"
 #include "core/seal.h"
@@ -133,10 +134,10 @@ out:
     return rc;
 }
 
-/* Reads a float32 dataset of exactly this shape into the network's arena. */
-static mico_status read_floats(const source *s, mico_net *net, hid_t at,
-                               const char *name, size_t rank, const size_t *dim,
-                               const float **out)
+/* Reads a dataset of exactly this type and shape into the network's arena. */
+static mico_status read_values(const source *s, mico_net *net, hid_t at,
+                               const char *name, hid_t stored, hid_t memory,
+                               size_t rank, const size_t *dim, const void **out)
 {
     hid_t id = open_dataset(s, at, name), type = -1, space = -1;
     hsize_t got[H5S_MAX_RANK];
@@ -147,7 +148,7 @@ static mico_status read_floats(const source *s, mico_net *net, hid_t at,
         return damaged(s, "parameters are missing");
     type = H5Dget_type(id);
     space = H5Dget_space(id);
-    if (type >= 0 && space >= 0 && H5Tequal(type, H5T_IEEE_F32LE) > 0 &&
+    if (type >= 0 && space >= 0 && H5Tequal(type, stored) > 0 &&
         H5Sget_simple_extent_ndims(space) == (int)rank &&
         H5Sget_simple_extent_dims(space, got, NULL) == (int)rank) {
         ok = true;
@@ -155,18 +156,50 @@ static mico_status read_floats(const source *s, mico_net *net, hid_t at,
             ok = got[a] == dim[a] && dim[a] > 0 && dim[a] <= NET_MAX_ELEMENTS / count;
             count *= ok ? dim[a] : 1;
         }
-        ok = ok && H5Dget_storage_size(id) == count * sizeof(float);
+        ok = ok && H5Dget_storage_size(id) == count * H5Tget_size(stored);
     }
     if (ok) {
-        float *values = mico_arena_alloc(&net->arena, count * sizeof *values);
+        void *values = mico_arena_alloc(&net->arena, count * H5Tget_size(memory));
 
-        ok = H5Dread(id, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
+        ok = H5Dread(id, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, values) >= 0;
         *out = values;
     }
     H5Tclose(type);
     H5Sclose(space);
     H5Dclose(id);
     return ok ? MICO_OK : damaged(s, "parameters do not have the shape of their node");
+}
+
+static mico_status read_floats(const source *s, mico_net *net, hid_t at,
+                               const char *name, size_t rank, const size_t *dim,
+                               const float **out)
+{
+    const void *values = NULL;
+    mico_status rc = read_values(s, net, at, name, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT,
+                                 rank, dim, &values);
+
+    *out = values;
+    return rc;
+}
+
+/* The integers of a layer of an int8 network. */
+static mico_status read_fixed(const source *s, mico_net *net, hid_t group, mico_node *n,
+                              size_t rank, const size_t *dim)
+{
+    mico_fixed *fixed = mico_arena_alloc(&net->arena, sizeof *fixed);
+    const void *weight = NULL, *bias = NULL;
+    mico_status rc = read_values(s, net, group, "fixed_weight", H5T_STD_I8LE,
+                                 H5T_NATIVE_INT8, rank, dim, &weight);
+
+    if (rc == MICO_OK)
+        rc = read_values(s, net, group, "fixed_bias", H5T_STD_I32LE, H5T_NATIVE_INT32,
+                         1, dim, &bias);
+    if (rc == MICO_OK)
+        rc = read_floats(s, net, group, "fixed_scale", 1, dim, &fixed->scale);
+    fixed->weight = weight;
+    fixed->bias = bias;
+    n->fixed = fixed;
+    return rc;
 }
 
 /* Opens a group that is linked directly (an external link would open other files). */
@@ -189,6 +222,8 @@ static mico_status read_layer(const source *s, mico_net *net, hid_t group, mico_
 
     if (rc == MICO_OK && has_bias)
         rc = read_floats(s, net, group, "bias", 1, dim, &n->bias);
+    if (rc == MICO_OK && net->has_fixed)
+        rc = read_fixed(s, net, group, n, rank, dim);
     return rc;
 }
 
@@ -285,15 +320,46 @@ static bool starts_as_hdf5(const uint8_t *bytes, size_t n)
     return n >= sizeof signature && memcmp(bytes, signature, sizeof signature) == 0;
 }
 
+/* The text of an NNF1 graph; its weights lie beside it. */
+static mico_status read_nnf1(mico_net **out, const char *path, const uint8_t *text,
+                             size_t n_text, mico_err *err)
+{
+    char folder[4000], beside[4096], stem[MICO_NET_NAME];
+    uint8_t *weights;
+    size_t n;
+    mico_status rc;
+
+    mico_dirname(path, folder, sizeof folder);
+    snprintf(beside, sizeof beside, "%s/weights.bin", folder);
+    mico_stem(path, stem, sizeof stem);
+    if ((rc = mico_file_read(&weights, &n, beside, MICO_NET_LIMIT_BYTES, err)) !=
+        MICO_OK)
+        return rc;
+    rc = mico_net_from_nnf1(out, (const char *)text, n_text, weights, n, stem, err);
+    free(weights);
+    if (rc != MICO_OK)
+        mico_err_prefix(err, "%s", path);
+    return rc;
+}
+
 mico_status mico_net_load(mico_net **out, const char *path, mico_err *err)
 {
-    char stem[MICO_NET_NAME];
+    char stem[MICO_NET_NAME], inside[4096];
     uint8_t *bytes;
     size_t n;
-    mico_status rc = mico_file_read(&bytes, &n, path, MICO_NET_LIMIT_BYTES, err);
+    mico_status rc;
 
+    if (mico_dir_exists(path) &&
+        snprintf(inside, sizeof inside, "%s/graph.txt", path) < (int)sizeof inside)
+        path = inside;
+    rc = mico_file_read(&bytes, &n, path, MICO_NET_LIMIT_BYTES, err);
     if (rc != MICO_OK)
         return rc;
+    if (nnf1_begins(bytes, n)) {
+        rc = read_nnf1(out, path, bytes, n, err);
+        free(bytes);
+        return rc;
+    }
     if (starts_as_hdf5(bytes, n)) {
         bool whole = mico_seal_check(bytes, n) == MICO_SEAL_GOOD;
 
@@ -311,7 +377,9 @@ mico_status mico_net_load(mico_net **out, const char *path, mico_err *err)
     free(bytes);
     if (rc == MICO_EFORMAT)
         return mico_fail(err, rc,
-                         "%s: is neither a network file nor a sound ONNX model", path);
+                         "%s: is neither a network file nor a sound ONNX model nor an "
+                         "NNF1 graph",
+                         path);
     if (rc != MICO_OK)
         mico_err_prefix(err, "%s", path);
     return rc;
