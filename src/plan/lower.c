@@ -20,10 +20,12 @@ static mico_format class_format(const state *s, size_t tensor, uint8_t width)
 {
     size_t root = s->low->storage.root[tensor];
     bool is_signed = s->low->storage.is_signed[root];
+    double scale =
+        s->low->calib->tensor[root].scale[is_signed][mico_width_index(width)];
 
-    return (mico_format){
-        width, false, is_signed,
-        s->low->calib->tensor[root].scale[is_signed][mico_width_index(width)]};
+    if (s->low->quant.profile == MICO_PROFILE_ARES)
+        scale = (double)(float)scale;
+    return (mico_format){width, false, is_signed, scale};
 }
 
 static size_t add_tensor(state *s, size_t net_tensor, mico_format format)
@@ -118,7 +120,10 @@ static void lower_input(state *s)
     f = &s->plan->tensor[op->out].format;
     op->epilogue = make_epilogue(f, NULL);
     op->acc_bound = most(f);
-    plan_luts(s->low, f->width, f->is_signed, f->scale, &op->lut_u8, &op->lut_s8);
+    op->rounding = s->low->quant.profile == MICO_PROFILE_ARES ? MICO_ROUND_ARES
+                                                              : MICO_ROUND_HALF_UP;
+    plan_luts(s->low, &s->plan->tensor[op->out], op->rounding, &op->lut_u8,
+              &op->lut_s8);
     op->mul = s->low->mul;
     op->add = s->low->add;
 }
@@ -489,6 +494,18 @@ mico_status mico_lower(mico_plan **out, mico_lowering *low, const mico_scheme *s
     s.plan->tensor =
         mico_arena_alloc(&s.plan->arena, most_tensors * sizeof *s.plan->tensor);
     s.plan->op = mico_arena_alloc(&s.plan->arena, most_ops * sizeof *s.plan->op);
+    if (low->quant.profile == MICO_PROFILE_DYNAMIC ||
+        low->quant.profile == MICO_PROFILE_MICO ||
+        low->quant.profile == MICO_PROFILE_TFLITE) {
+        rc = low->quant.profile == MICO_PROFILE_TFLITE
+                 ? plan_lower_tflite(s.plan, low, scheme, err)
+                 : plan_lower_float(s.plan, low, scheme, err);
+        if (rc == MICO_OK) {
+            *out = s.plan;
+            s.plan = NULL;
+        }
+        goto out;
+    }
     s.width = mico_xcalloc(net->n_tensors, sizeof *s.width);
     s.at = mico_xcalloc(net->n_tensors, sizeof *s.at);
     s.requant = mico_xcalloc(n_requant, sizeof *s.requant);
@@ -504,6 +521,11 @@ mico_status mico_lower(mico_plan **out, mico_lowering *low, const mico_scheme *s
             goto out;
     }
     s.plan->output = s.at[net->output];
+    if (low->quant.profile == MICO_PROFILE_ARES) {
+        rc = plan_make_ares(s.plan, err);
+        if (rc != MICO_OK)
+            goto out;
+    }
     *out = s.plan;
     s.plan = NULL;
 out:

@@ -67,6 +67,10 @@ typedef struct mico_quant {
     bool unsigned_acts;         /* unsigned codes for tensors that are never negative */
 } mico_quant;
 
+/* The name of a profile, and the other way round (false: there is no such name). */
+const char *mico_profile_text(mico_profile profile);
+bool mico_profile_parse(const char *text, mico_profile *profile);
+
 extern const mico_quant mico_quant_default; /* per channel, mse, mse, 0.9999, signed */
 
 /* Quantiser primitives (docs/INTEGER.md section 2), usable alone; round half to even in
@@ -192,21 +196,34 @@ typedef struct mico_op {
                              are the accumulators; add: [2]; concat: [n_in];
                              avgpool: [kh*kw + 1] by count; requant: [1] */
     const uint8_t *shift; /* as mult; add: [1] */
+    /* MICO_ROUND_TFLITE: 31-bit multipliers and shifts of 1..62; add: [3], of the
+     * inputs and of the sum. MICO_ROUND_ARES: conv, linear, concat and requant have
+     * scale_f32 ([c_out], [n_in], [1]; logits bias_f32 besides), add and avgpool mult
+     * and shift (0 or 24), avgpool's mult[0] being 1 where sums are divided by their
+     * count. */
     mico_rounding rounding;
     mico_epilogue epilogue; /* all that requantise; clamp: lo, hi */
     int64_t acc_bound;      /* proven bound of |accumulator| */
     /* input: code of raw value v of channel c is lut[c*256 + v] (u8; s8: v+128); for
-     * float images x = raw*mul[c] + add[c] is quantised by mico_act_quantize in double.
+     * float images x = raw*mul[c] + add[c], in double, goes to mico_input_code.
      * Each element of an input that is not {c,h,w} is a channel. */
     const uint8_t *lut_u8, *lut_s8;
     const float *mul, *add; /* [channels] */
+    /* MICO_ROUND_FLOAT. conv, linear: y = acc * (s_x * scale_f32[c]) + bias_f32[c], the
+     * input made integers of act_width at the scale s_x found at run time; act_blocks:
+     * by the rules of profile mico, a scale for each group and block of outputs. All:
+     * the result is kept between lo_f32 and hi_f32. */
+    const float *bias_f32, *scale_f32; /* conv, linear: [c_out] */
+    float lo_f32, hi_f32;              /* of a fused clip or clamp, else infinite */
+    uint8_t act_width;                 /* conv, linear; else 0 */
+    bool act_signed, act_blocks;
 } mico_op;
 
 typedef struct mico_plan_tensor {
     mico_shape shape; /* rank 1 {n}, or 3 {c,h,w} stored [h][w][c] */
     mico_format format;
     size_t bytes; /* per image: elements, times 4 for int32 logits */
-    size_t zero;  /* 128 signed, 0 unsigned and int32 */
+    size_t zero;  /* 128 signed, 0 unsigned and 32 bits; tflite: any, 0..255 */
 } mico_plan_tensor;
 
 typedef struct mico_plan {
@@ -238,6 +255,9 @@ uint64_t mico_lowering_bytes(const mico_lowering *low);
 mico_status mico_lower(mico_plan **out, mico_lowering *low, const mico_scheme *scheme,
                        mico_err *err);
 void mico_plan_free(mico_plan *plan);
+
+/* The code of one preprocessed value of the network's input. */
+uint8_t mico_input_code(const mico_plan_tensor *t, mico_rounding rounding, double x);
 const char *mico_op_text(mico_op_kind kind);
 
 /* The normalised multiplier of a positive ratio: mult/2^shift ~ ratio with mult in

@@ -70,12 +70,23 @@ void plan_storage_find(mico_lowering *low);
 void plan_storage_widths(const mico_lowering *low, const mico_scheme *scheme,
                          uint8_t *width);
 
-/* The input's tables for a format, from the cache or made now. */
-void plan_luts(mico_lowering *low, uint8_t width, bool is_signed, double scale,
+/* The input's tables for its tensor, from the cache or made now. */
+void plan_luts(mico_lowering *low, const mico_plan_tensor *t, mico_rounding rounding,
                const uint8_t **lut_u8, const uint8_t **lut_s8);
 
 /* Channels of the network's input: each element is one unless it is spatial. */
 size_t plan_input_channels(const mico_net *net);
+
+/* Fills a new plan of profile dynamic or mico (lower_float.c). */
+mico_status plan_lower_float(mico_plan *plan, mico_lowering *low,
+                             const mico_scheme *scheme, mico_err *err);
+
+/* Makes an integer plan one of profile ares (lower_ares.c). */
+mico_status plan_make_ares(mico_plan *plan, mico_err *err);
+
+/* Fills a new plan of profile tflite (lower_tflite.c). */
+mico_status plan_lower_tflite(mico_plan *plan, mico_lowering *low,
+                              const mico_scheme *scheme, mico_err *err);
 
 /* Largest |q| of a format. */
 int plan_q_max_abs(uint8_t width, bool is_signed);

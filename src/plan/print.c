@@ -18,7 +18,7 @@ const char *mico_op_text(mico_op_kind kind)
 static void format_text(const mico_format *f, char out[8])
 {
     if (f->width == 32)
-        snprintf(out, 8, "i32");
+        snprintf(out, 8, f->is_float ? "f32" : "i32");
     else
         snprintf(out, 8, "%c%s", f->is_signed ? 's' : 'u', mico_width_text(f->width));
 }
@@ -58,6 +58,10 @@ static void multiplier_text(const mico_op *op, char out[40])
     size_t first = op->kind == MICO_OP_AVGPOOL ? 1 : 0, n;
     double lo = 0, hi = 0;
 
+    if (op->rounding == MICO_ROUND_ARES && op->scale_f32 != NULL) {
+        snprintf(out, 40, "%.9g", (double)op->scale_f32[0]);
+        return;
+    }
     if (op->mult == NULL) {
         snprintf(out, 40, "-");
         return;
@@ -68,7 +72,8 @@ static void multiplier_text(const mico_op *op, char out[40])
         return;
     }
     for (size_t i = first; i < n; i++) {
-        unsigned shift = op->shift[op->kind == MICO_OP_ADD ? 0 : i];
+        bool shared = op->kind == MICO_OP_ADD && op->rounding != MICO_ROUND_TFLITE;
+        unsigned shift = op->shift[shared ? 0 : i];
         double ratio = op->mult[i] / (double)((uint64_t)1 << shift);
 
         lo = i == first || ratio < lo ? ratio : lo;

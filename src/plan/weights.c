@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A channel's scale is at least this part of the tensor's, so that the biases of
  * channels without (or nearly without) weights stay representable. */
@@ -74,6 +75,10 @@ mico_lowering *mico_lowering_new(const mico_net *net, const mico_calib *calib,
         low->quant.weight_rule = MICO_WEIGHT_MICO;
         low->quant.unsigned_acts = false;
     }
+    if (quant->profile == MICO_PROFILE_ARES) { /* symmetric, one scale a tensor */
+        low->quant.granularity = MICO_PER_TENSOR;
+        low->quant.unsigned_acts = false;
+    }
     low->weights = mico_arena_alloc(&low->arena, net->n_layers * MICO_N_WIDTHS *
                                                      sizeof(const mico_qweights *));
     find_bad_layer(low);
@@ -129,6 +134,27 @@ static int32_t saturate(int64_t v)
     return (int32_t)(v > INT32_MAX ? INT32_MAX : v < -INT32_MAX ? -INT32_MAX : v);
 }
 
+/* Integers of channel c in the network's order; the profile may change its scale:
+ * tflite takes both from the network, ares scales are float32 and its weights lie
+ * within +-qmax. */
+static void make_row(const mico_lowering *low, const mico_node *node, size_t c,
+                     uint8_t width, double *scale, int8_t *row)
+{
+    size_t taps = layer_taps(node);
+    int least = width == 1 ? -1 : -mico_q_max(width, true);
+
+    if (low->quant.profile == MICO_PROFILE_TFLITE && node->fixed != NULL) {
+        scale[c] = (double)node->fixed->scale[c];
+        memcpy(row, node->fixed->weight + c * taps, taps);
+        return;
+    }
+    if (low->quant.profile == MICO_PROFILE_ARES)
+        scale[c] = (double)(float)scale[c];
+    mico_weight_quantize(node->weight + c * taps, taps, width, scale[c], row);
+    for (size_t i = 0; i < taps && low->quant.profile == MICO_PROFILE_ARES; i++)
+        row[i] = (int8_t)(row[i] < least ? least : row[i]);
+}
+
 static const mico_qweights *quantize_layer(mico_lowering *low, size_t layer,
                                            uint8_t width)
 {
@@ -146,7 +172,7 @@ static const mico_qweights *quantize_layer(mico_lowering *low, size_t layer,
     for (size_t c = 0; c < c_out; c++) {
         int64_t s = 0, a = 0;
 
-        mico_weight_quantize(node->weight + c * taps, taps, width, scale[c], row);
+        make_row(low, node, c, width, scale, row);
         for (size_t i = 0; i < taps; i++) {
             s += row[i];
             a += row[i] < 0 ? -row[i] : row[i];
@@ -174,31 +200,30 @@ const mico_qweights *mico_lowering_weights(mico_lowering *low, size_t layer,
 }
 
 /* Codes of 256 raw values from `first` on, for each channel. */
-static const uint8_t *make_lut(mico_lowering *low, int first, uint8_t width,
-                               bool is_signed, double scale)
+static const uint8_t *make_lut(mico_lowering *low, int first, const mico_plan_tensor *t,
+                               mico_rounding rounding)
 {
     size_t channels = plan_input_channels(low->net);
     uint8_t *lut = mico_arena_alloc(&low->arena, channels * 256);
-    int zero = is_signed ? 128 : 0;
 
     for (size_t c = 0; c < channels; c++)
         for (int i = 0; i < 256; i++) {
             double x = (double)(first + i) * low->mul[c] + low->add[c];
 
-            lut[c * 256 + (size_t)i] =
-                (uint8_t)(zero + mico_act_quantize(x, width, is_signed, scale));
+            lut[c * 256 + (size_t)i] = mico_input_code(t, rounding, x);
         }
     return lut;
 }
 
-void plan_luts(mico_lowering *low, uint8_t width, bool is_signed, double scale,
+void plan_luts(mico_lowering *low, const mico_plan_tensor *t, mico_rounding rounding,
                const uint8_t **lut_u8, const uint8_t **lut_s8)
 {
-    size_t i = mico_width_index(width);
+    bool is_signed = t->format.is_signed;
+    size_t i = mico_width_index(t->format.width);
 
     if (low->lut_u8[is_signed][i] == NULL) {
-        low->lut_u8[is_signed][i] = make_lut(low, 0, width, is_signed, scale);
-        low->lut_s8[is_signed][i] = make_lut(low, -128, width, is_signed, scale);
+        low->lut_u8[is_signed][i] = make_lut(low, 0, t, rounding);
+        low->lut_s8[is_signed][i] = make_lut(low, -128, t, rounding);
     }
     *lut_u8 = low->lut_u8[is_signed][i];
     *lut_s8 = low->lut_s8[is_signed][i];
