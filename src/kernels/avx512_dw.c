@@ -1,305 +1,404 @@
 /* avx512_dw.c: depthwise convolution with VNNI, 64 channels at a time.
  *
- * vpdpbusd adds four products per lane. Four kernel rows of one column are interleaved
- * by unpack instructions so that a lane holds four taps of one channel; each column of
- * the padded image is interleaved once and serves all outputs of the strip that see it.
+ * vpdpbusd adds four products per lane: here four kernel rows of one channel. Unpack
+ * instructions interleave four rows of one column of the map; the result goes into a
+ * buffer of columns, which serves all outputs that see the column, and two output rows
+ * where the kernel is less than a multiple of 4 high (the second row's weights sit one
+ * lower). Taller kernels take several groups of four rows. A kernel of one row uses
+ * four neighbouring columns in place of the rows.
+ *
  * The unpacks leave channel 16*l + 4*v + e of a block in vector v, lane 4*l + e, and
- * the packs of the epilogue undo exactly that order. Kernels taller than 4 take several
- * passes. */
-#include "kernels/avx512_internal.h"
+ * the packs of the epilogue undo exactly that order. A last block of at most 32 (16)
+ * channels holds them for 2 (4) jobs; a job is a row, or pair of rows, of an output
+ * image. Padding is read from a row of zeros, so no image is copied. */
+#include "kernels/avx512_dw.h"
+#include "kernels/avx512_round.h"
 
 #if MICO_KERNELS_X86
 
-#define SLACK_BYTES 64 /* the last pixel is read 64 channels wide */
-#define BLOCK       ((size_t)64)
+#define BUFFER_BYTES ((size_t)20 << 10)
 
-/* Channel of a block in vector v (0-3), lane (0-15). */
-static size_t lane_channel(size_t v, size_t lane)
+/* ---- shape --------------------------------------------------------------------- */
+
+/* How an op is run; it depends on the node only. */
+typedef struct layout {
+    bool flat;                   /* one kernel row: "rows" are neighbouring columns */
+    size_t rows_out;             /* output rows of a job: 1 or 2 */
+    size_t groups;               /* of four rows */
+    size_t rows_in;              /* of those, rows that have a weight */
+    size_t kw, dilation, stride; /* kernel columns, along the buffer's columns */
+    size_t channels, times;      /* of the input; outputs for each of them */
+    size_t blocks;
+} layout;
+
+static layout layout_of(const mico_op *op)
 {
-    return 16 * (lane / 4) + 4 * v + lane % 4;
+    const mico_window *win = &op->node->window;
+    layout l = {.flat = win->kh == 1 && win->kw > 1,
+                .rows_out = 1,
+                .groups = (win->kh + 3) / 4,
+                .rows_in = win->kh,
+                .kw = win->kw,
+                .dilation = win->dilation_w,
+                .stride = win->stride_w,
+                .channels = op->node->groups};
+
+    if (l.flat) {
+        l.rows_in = win->kw < 4 ? win->kw : 4;
+        l.kw = (win->kw + 3) / 4;
+        l.dilation *= 4;
+    } else if (win->stride_h == 1 && win->dilation_h == 1 && win->kh % 4 != 0) {
+        l.rows_out = 2;
+        l.rows_in++;
+    }
+    l.times = op->weights->c_out / l.channels;
+    l.blocks = (l.channels + MICO_DW_BLOCK - 1) / MICO_DW_BLOCK;
+    return l;
 }
 
-static size_t blocks_of(size_t channels)
+/* Jobs that share the vectors of a block, and the channels that it has. */
+static size_t block_parts(const layout *l, size_t block)
 {
-    return (channels + BLOCK - 1) / BLOCK;
+    const size_t left = l->channels - block * MICO_DW_BLOCK;
+
+    return left > 32 ? 1 : left > 16 ? 2 : 4;
+}
+
+static size_t block_channels(const layout *l, size_t block)
+{
+    const size_t left = l->channels - block * MICO_DW_BLOCK;
+
+    return left < MICO_DW_BLOCK ? left : MICO_DW_BLOCK;
+}
+
+/* Output channel of lane k = 16*vector + lane of a block; SIZE_MAX if there is none. */
+static size_t lane_channel(const layout *l, size_t time, size_t block, size_t k)
+{
+    const size_t v = k / 16, lane = k % 16;
+    const size_t at =
+        (16 * (lane / 4) + 4 * v + lane % 4) % (MICO_DW_BLOCK / block_parts(l, block));
+
+    return at < block_channels(l, block)
+               ? (block * MICO_DW_BLOCK + at) * l->times + time
+               : SIZE_MAX;
+}
+
+/* Output columns that share one filling of the buffer, and the buffer's columns. */
+static size_t tile_width(const layout *l, size_t out_w)
+{
+    const size_t span = (l->kw - 1) * l->dilation + 1;
+    const size_t fits = BUFFER_BYTES / MICO_DW_COLUMN_BYTES / l->groups;
+    const size_t columns = fits > 2 * span ? fits : 2 * span;
+    size_t tile = (columns - span) / l->stride + 1;
+
+    if (tile > 12)
+        tile -= tile % 12; /* whole strips */
+    return tile < out_w ? tile : out_w;
+}
+
+static size_t tile_columns(const layout *l, size_t width)
+{
+    return (width - 1) * l->stride + (l->kw - 1) * l->dilation + 1;
 }
 
 static bool supports(const mico_plan *plan, const mico_op *op)
 {
     return op->kind == MICO_OP_CONV && op->node->groups > 1 &&
-           op->node->groups == op->node->c_in && op->node->groups == op->node->c_out &&
-           op->node->window.dilation_h == 1 && op->node->window.dilation_w == 1 &&
-           mico_op_output(plan, op)->format.width != 32 && mico_avx512_mac_ok(plan, op);
+           op->node->groups == op->node->c_in &&
+           mico_op_output(plan, op)->format.width != 32 &&
+           (mico_avx512_mac_ok(plan, op) || mico_round_narrow(plan, op));
 }
 
 /* ---- packing ------------------------------------------------------------------- */
 
-/* [block][row pass][kernel column][vector][lane][4 rows] */
+/* [time][block][group][kernel column][vector][output row][lane][4 rows] */
+static size_t block_bytes(const layout *l)
+{
+    return l->groups * l->kw * MICO_DW_COLUMN_BYTES * l->rows_out;
+}
+
 static size_t packed_bytes(const mico_op *op)
 {
-    const mico_window *win = &op->node->window;
+    const layout l = layout_of(op);
 
-    return blocks_of(op->weights->c_out) * ((win->kh + 3) / 4) * win->kw * 256;
+    return l.times * l.blocks * block_bytes(&l);
+}
+
+/* Weight of channel c at row `row` (of the job's input rows) and column kx. */
+static int8_t weight_at(const layout *l, const mico_op *op, size_t c, size_t row,
+                        size_t kx, size_t row_out)
+{
+    const mico_window *win = &op->node->window;
+    const size_t y = l->flat ? 0 : row - row_out, x = l->flat ? 4 * kx + row : kx;
+
+    if (c == SIZE_MAX || row < row_out || y >= win->kh || x >= win->kw)
+        return 0;
+    return op->weights->q[(c * win->kh + y) * win->kw + x];
 }
 
 static void pack(const mico_op *op, void *packed)
 {
-    const mico_window *win = &op->node->window;
-    const size_t channels = op->weights->c_out;
+    const layout l = layout_of(op);
     int8_t *to = packed;
 
-    for (size_t b = 0; b < blocks_of(channels); b++)
-        for (size_t row = 0; row < win->kh; row += 4)
-            for (size_t kx = 0; kx < win->kw; kx++)
-                for (size_t k = 0; k < 256; k++) {
-                    const size_t c = b * BLOCK + lane_channel(k / 64, k / 4 % 16);
-                    const size_t ky = row + k % 4;
-
-                    *to++ = c < channels && ky < win->kh
-                                ? op->weights->q[(c * win->kh + ky) * win->kw + kx]
-                                : 0;
-                }
+    for (size_t b = 0; b < l.times * l.blocks; b++)
+        for (size_t tap = 0; tap < l.groups * l.kw; tap++)
+            for (size_t v = 0; v < 4; v++)
+                for (size_t r = 0; r < l.rows_out; r++)
+                    for (size_t k = 0; k < 64; k++)
+                        *to++ = weight_at(&l, op,
+                                          lane_channel(&l, b / l.blocks, b % l.blocks,
+                                                       16 * v + k / 4),
+                                          tap / l.kw * 4 + k % 4, tap % l.kw, r);
 }
 
-/* ---- the strip ----------------------------------------------------------------- */
+/* The consts: a vector's worth of header, then [time][block]. */
+typedef struct header {
+    bool single; /* all accumulators are within the proof of avx512_single.h */
+} header;
 
-typedef struct strip {
-    const int8_t *packed; /* of the block */
-    const int32_t *bias;  /* [vector][lane] of the block */
-    const double *scale;  /* as bias */
-    const mico_epilogue *epilogue;
-    size_t kh, kw, stride;
-    size_t row_step, pixel_step; /* bytes in the padded image */
-    size_t out_step;
-    __mmask64 mask; /* channels of the block that exist */
-} strip;
-
-/* Four rows of 64 channels -> four vectors of 16 channels times 4 rows. */
-MICO_INLINE void interleave(__m512i *q, const uint8_t *const *row)
+static size_t consts_bytes(const mico_plan *plan, const mico_op *op)
 {
-    const __m512i r0 = _mm512_loadu_si512(row[0]), r1 = _mm512_loadu_si512(row[1]);
-    const __m512i r2 = _mm512_loadu_si512(row[2]), r3 = _mm512_loadu_si512(row[3]);
-    const __m512i lo01 = _mm512_unpacklo_epi8(r0, r1);
-    const __m512i hi01 = _mm512_unpackhi_epi8(r0, r1);
-    const __m512i lo23 = _mm512_unpacklo_epi8(r2, r3);
-    const __m512i hi23 = _mm512_unpackhi_epi8(r2, r3);
+    const layout l = layout_of(op);
 
-    q[0] = _mm512_unpacklo_epi16(lo01, lo23);
-    q[1] = _mm512_unpackhi_epi16(lo01, lo23);
-    q[2] = _mm512_unpacklo_epi16(hi01, hi23);
-    q[3] = _mm512_unpackhi_epi16(hi01, hi23);
+    (void)plan;
+    return 64 + l.times * l.blocks * sizeof(mico_dw_consts);
 }
 
-MICO_INLINE void strip_store(const __m512i *acc, const strip *s, uint8_t *out,
-                             const int m)
+static void prepare(const mico_plan *plan, const mico_op *op, void *consts)
 {
-    const mico_vec_epilogue e = mico_vec_epilogue_of(s->epilogue);
-#pragma GCC unroll 32
-    for (int i = 0; i < m; i++) {
-        __m256i lo[4], hi[4];
-#pragma GCC unroll 32
-        for (int v = 0; v < 4; v++) {
-            const __m512i a = acc[4 * i + v];
+    const layout l = layout_of(op);
+    const uint32_t zero = (uint32_t)mico_op_input(plan, op, 0)->zero;
+    const mico_qweights *w = op->weights;
+    header *head = consts;
+    mico_dw_consts *to = (mico_dw_consts *)((uint8_t *)consts + 64);
 
-            lo[v] = mico_vec_round(_mm512_castsi512_si256(a),
-                                   _mm512_load_pd(s->scale + 16 * v), &e);
-            hi[v] = mico_vec_round(_mm512_extracti64x4_epi64(a, 1),
-                                   _mm512_load_pd(s->scale + 16 * v + 8), &e);
-        }
-        const __m256i first = mico_vec_codes(lo[0], lo[1], lo[2], lo[3], &e);
-        const __m256i last = mico_vec_codes(hi[0], hi[1], hi[2], hi[3], &e);
-        const __m512i codes =
-            _mm512_inserti64x4(_mm512_castsi256_si512(first), last, 1);
-        uint8_t *to = out + (size_t)i * s->out_step;
+    memset(consts, 0, consts_bytes(plan, op));
+    head->single = op->rounding == MICO_ROUND_HALF_UP;
+    for (size_t b = 0; b < l.times * l.blocks; b++)
+        for (size_t k = 0; k < 64; k++) {
+            const size_t c = lane_channel(&l, b / l.blocks, b % l.blocks, k);
 
-        if (s->mask == ~(__mmask64)0)
-            _mm512_storeu_si512(to, codes);
-        else
-            _mm512_mask_storeu_epi8(to, s->mask, codes);
-    }
-}
+            if (c == SIZE_MAX)
+                continue;
+            const int64_t bias = op->bias[c];
+            const int64_t bound =
+                (bias < 0 ? -bias : bias) + 255 * (int64_t)w->abs_sum[c];
 
-/* m neighbouring outputs of one row. kw and stride are constants in the fast instances:
- * then all accumulators stay in registers. */
-MICO_INLINE void strip_run(const strip *s, const uint8_t *in, uint8_t *out, const int m,
-                           const int kw, const int stride)
-{
-    const int8_t *w = s->packed;
-    __m512i acc[16];
-#pragma GCC unroll 32
-    for (int i = 0; i < 4 * m; i++)
-        acc[i] = _mm512_load_si512(s->bias + 16 * (i % 4));
-    for (size_t pass = 0; pass < s->kh; pass += 4, w += 256 * kw) {
-        const uint8_t *row[4];
-
-        for (size_t r = 0; r < 4; r++) { /* rows that do not exist have zero weights */
-            const size_t ky = pass + r < s->kh ? pass + r : s->kh - 1;
-
-            row[r] = in + ky * s->row_step;
-        }
-#pragma GCC unroll 32
-        for (int x = 0; x < (m - 1) * stride + kw; x++) {
-            __m512i q[4];
-
-            interleave(q, row);
-            for (int r = 0; r < 4; r++)
-                row[r] += s->pixel_step;
-#pragma GCC unroll 32
-            for (int i = 0; i < m; i++) {
-                const int kx = x - i * stride;
-
-                if (kx < 0 || kx >= kw)
-                    continue;
-#pragma GCC unroll 32
-                for (int v = 0; v < 4; v++)
-                    acc[4 * i + v] = mico_dot(acc[4 * i + v], q[v],
-                                              _mm512_load_si512(w + 256 * kx + 64 * v));
+            /* modulo 2^32, as the accumulation is: only the final sum must fit */
+            to[b].bias[k] =
+                (int32_t)((uint32_t)op->bias[c] - zero * (uint32_t)w->sum[c]);
+            if (op->rounding == MICO_ROUND_ARES) {
+                to[b].scale[k] = op->scale_f32[c];
+                continue;
             }
+            to[b].mult[k] = op->mult[c];
+            to[b].shift[k] = op->shift[c];
+            to[b].wide[k] = mico_scale_of(op->mult[c], op->shift[c]);
+            to[b].scale[k] = (float)to[b].wide[k];
+            head->single =
+                head->single && mico_single_ok(bound, op->mult[c], op->shift[c]);
         }
-    }
-    strip_store(acc, s, out, m);
 }
 
-typedef void (*strip_fn)(const strip *s, const uint8_t *in, uint8_t *out);
+/* ---- jobs ---------------------------------------------------------------------- */
 
-#define STRIP(m, kw, stride)                                                           \
-    static MICO_AVX512 void strip_##m##_k##kw##s##stride(                              \
-        const strip *s, const uint8_t *in, uint8_t *out)                               \
-    {                                                                                  \
-        strip_run(s, in, out, m, kw, stride);                                          \
-    }
-STRIP(4, 3, 1)
-STRIP(2, 3, 1)
-STRIP(1, 3, 1)
-STRIP(4, 3, 2)
-STRIP(2, 3, 2)
+/* One or two output rows of an image. Those that do not exist go to a spare row. */
+typedef struct job {
+    const uint8_t *image;
+    size_t y; /* first output row */
+    uint8_t *out[2];
+} job;
 
-/* One output of any kernel width: columns one after the other. */
-static MICO_AVX512 void strip_1(const strip *s, const uint8_t *in, uint8_t *out)
+typedef struct work {
+    const mico_call *call;
+    layout shape;
+    mico_extent in, out;
+    size_t tile;
+    const uint8_t *zeros; /* an input row of zeros, at least 64 bytes */
+    uint8_t *columns, *waiting;
+} work;
+
+/* The rows of group g for the parts, from channel `channel` on. Rows without a weight
+ * may be any. */
+static void find_rows(const work *w, const job *jobs, size_t parts, size_t g,
+                      size_t channel, mico_dw_source *s)
 {
-    const int8_t *w = s->packed;
-    __m512i acc[4], q[4];
+    const mico_window *win = &w->call->op->node->window;
+    const size_t row_bytes = w->in.w * w->in.c;
 
-    for (int v = 0; v < 4; v++)
-        acc[v] = _mm512_load_si512(s->bias + 16 * v);
-    for (size_t pass = 0; pass < s->kh; pass += 4) {
-        const uint8_t *row[4];
+    for (size_t k = 0; k < 4; k++) {
+        const size_t most = w->shape.flat ? 0 : w->shape.rows_in - 1;
+        const size_t row = (4 * g + k < most ? 4 * g + k : most) * win->dilation_h;
 
-        for (size_t r = 0; r < 4; r++)
-            row[r] = in + (pass + r < s->kh ? pass + r : s->kh - 1) * s->row_step;
-        for (size_t kx = 0; kx < s->kw; kx++, w += 256) {
-            interleave(q, row);
-#pragma GCC unroll 32
-            for (int v = 0; v < 4; v++) {
-                acc[v] = mico_dot(acc[v], q[v], _mm512_load_si512(w + 64 * v));
-                row[v] += s->pixel_step;
+        for (size_t i = 0; i < parts; i++) {
+            /* above the map: wraps to a large number */
+            const size_t y = jobs[i].y * win->stride_h + row - win->pad_top;
+
+            s->row[4 * i + k] =
+                (y < w->in.h ? jobs[i].image + y * row_bytes : w->zeros) + channel;
+        }
+    }
+}
+
+/* One block of the jobs: fills the buffer and runs the strips, tile by tile. */
+static MICO_AVX512 void run_block(const work *w, const job *jobs, size_t count,
+                                  size_t block, size_t time)
+{
+    const layout *l = &w->shape;
+    const mico_call *call = w->call;
+    const mico_window *win = &call->op->node->window;
+    const size_t parts = block_parts(l, block), channels = block_channels(l, block);
+    const size_t b = time * l->blocks + block, tile = w->tile;
+    const bool full = channels == MICO_DW_BLOCK / parts;
+    mico_dw_source src = {.zeros = w->zeros,
+                          .pad = win->pad_left,
+                          .width = w->in.w,
+                          .pixel_bytes = w->in.c,
+                          .mask = mico_mask64(channels),
+                          .flat = l->flat};
+    mico_dw_strip s = {
+        .weights = (const int8_t *)call->packed + b * block_bytes(l),
+        .consts = (const mico_dw_consts *)((const uint8_t *)call->consts + 64) + b,
+        .epilogue = &call->op->epilogue,
+        .groups = l->groups,
+        .kw = l->kw,
+        .group_bytes = tile_columns(l, tile) * MICO_DW_COLUMN_BYTES,
+        .tap_bytes = l->dilation * MICO_DW_COLUMN_BYTES,
+        .step_bytes = l->stride * MICO_DW_COLUMN_BYTES,
+        .pixel_bytes = w->in.c,
+        .mask = src.mask,
+        .full = full,
+        .single = ((const header *)call->consts)->single,
+        .rounding = call->op->rounding};
+
+    for (size_t k = 0; k < 4 && l->flat; k++)
+        src.shift[k] = k * win->dilation_w;
+    for (size_t j = 0; j < count; j += parts) {
+        for (size_t r = 0; r < l->rows_out; r++)
+            for (size_t i = 0; i < parts; i++)
+                s.out[r][i] = jobs[j + i].out[r] + block * MICO_DW_BLOCK;
+        for (size_t x = 0; x < w->out.w; x += tile) {
+            const size_t n = w->out.w - x < tile ? w->out.w - x : tile;
+
+            for (size_t g = 0; g < l->groups; g++) {
+                find_rows(w, jobs + j, parts, g, block * MICO_DW_BLOCK, &src);
+                mico_dw_fill(&src, parts, full, w->columns + g * s.group_bytes,
+                             x * l->stride, tile_columns(l, n));
             }
+            mico_dw_row(&s, w->columns, n, l->rows_out, parts);
         }
-    }
-    strip_store(acc, s, out, 1);
-}
-
-/* One output row: the largest strips that fit. */
-static void row_run(const strip *s, const uint8_t *in, uint8_t *out, size_t width)
-{
-    static const strip_fn fast[2][3] = {{strip_4_k3s1, strip_2_k3s1, strip_1_k3s1},
-                                        {strip_4_k3s2, strip_2_k3s2, strip_1_k3s1}};
-    const bool general = s->kw != 3 || s->stride > 2;
-    size_t size = general ? 1 : 4, level = 0;
-
-    for (size_t x = 0; x < width; x += size) {
-        for (; size > width - x; size /= 2)
-            level++;
-        const strip_fn fn = general ? strip_1 : fast[s->stride - 1][level];
-
-        fn(s, in + x * s->stride * s->pixel_step, out + x * s->out_step);
     }
 }
 
 /* ---- the op -------------------------------------------------------------------- */
 
-static size_t padded_bytes(const mico_extent *e, const mico_window *win)
+#define MAX_JOBS 8 /* a multiple of MICO_DW_PARTS */
+
+static size_t zeros_bytes(const work *w)
 {
-    return (e->h + win->pad_top + win->pad_bottom) *
-           (e->w + win->pad_left + win->pad_right) * e->c;
+    const size_t n = w->in.w * w->in.c;
+
+    return mico_round_up(n < 64 ? 64 : n, 64);
 }
 
-static size_t consts_bytes(const mico_plan *plan, const mico_op *op)
+/* Rows that wait: the spare one and, where a channel has several outputs, those of a
+ * bunch of jobs. */
+static size_t waiting_bytes(const work *w)
 {
-    (void)plan;
-    return blocks_of(op->weights->c_out) * BLOCK * (sizeof(double) + sizeof(int32_t));
+    return mico_round_up(w->out.w * w->in.c, 64);
+}
+
+static uint8_t *waiting_row(const work *w, size_t time, size_t j, size_t r)
+{
+    return w->waiting + (1 + (time * MAX_JOBS + j) * 2 + r) * waiting_bytes(w);
+}
+
+static work work_of(const mico_plan *plan, const mico_op *op)
+{
+    work w = {.shape = layout_of(op),
+              .in = mico_extent_of(mico_op_input(plan, op, 0)),
+              .out = mico_extent_of(mico_op_output(plan, op))};
+
+    w.tile = tile_width(&w.shape, w.out.w);
+    return w;
+}
+
+static size_t columns_bytes(const work *w)
+{
+    return w->shape.groups * tile_columns(&w->shape, w->tile) * MICO_DW_COLUMN_BYTES;
 }
 
 static size_t scratch_bytes(const mico_plan *plan, const mico_op *op)
 {
-    const mico_extent e = mico_extent_of(mico_op_input(plan, op, 0));
+    const work w = work_of(plan, op);
+    const size_t rows = w.shape.times > 1 ? w.shape.times * MAX_JOBS * 2 : 0;
 
-    return mico_round_up(padded_bytes(&e, &op->node->window) + SLACK_BYTES, 64);
+    return zeros_bytes(&w) + columns_bytes(&w) + (1 + rows) * waiting_bytes(&w);
 }
 
-/* Bias and scale in lane order; channels that do not exist get zeros. */
-static void prepare(const mico_plan *plan, const mico_op *op, void *consts)
+/* Puts a row's channels together: output channel c*times + t is channel c of time t. */
+static void merge_row(const work *w, size_t j, size_t r, uint8_t *out)
 {
-    const size_t channels = op->weights->c_out, lanes = blocks_of(channels) * BLOCK;
-    const uint32_t zero = (uint32_t)mico_op_input(plan, op, 0)->zero;
-    double *scale = consts;
-    int32_t *bias = (int32_t *)(scale + lanes);
+    const size_t times = w->shape.times, n = w->out.w * w->in.c;
 
-    for (size_t k = 0; k < lanes; k++) {
-        const size_t c = k / BLOCK * BLOCK + lane_channel(k % BLOCK / 16, k % 16);
+    for (size_t t = 0; t < times; t++) {
+        const uint8_t *from = waiting_row(w, t, j, r);
 
-        bias[k] = 0;
-        scale[k] = 0;
-        if (c >= channels)
-            continue;
-        bias[k] =
-            (int32_t)((uint32_t)op->bias[c] - zero * (uint32_t)op->weights->sum[c]);
-        scale[k] = mico_scale_of(op->mult[c], op->shift[c]);
+        for (size_t k = 0; k < n; k++)
+            out[k * times + t] = from[k];
     }
+}
+
+/* `count` jobs, at most MAX_JOBS. */
+static void run_jobs(const work *w, const job *jobs, size_t count)
+{
+    const layout *l = &w->shape;
+    const job spare = {jobs[0].image, jobs[0].y, {w->waiting, w->waiting}};
+    job mine[MAX_JOBS];
+
+    for (size_t j = 0; j < MAX_JOBS; j++)
+        mine[j] = j < count ? jobs[j] : spare;
+    for (size_t t = 0; t < l->times; t++) {
+        for (size_t k = 0; k < count * 2 && l->times > 1; k++)
+            if (jobs[k / 2].out[k % 2] != w->waiting)
+                mine[k / 2].out[k % 2] = waiting_row(w, t, k / 2, k % 2);
+        for (size_t b = 0; b < l->blocks; b++)
+            run_block(w, mine, count, b, t);
+    }
+    for (size_t k = 0; k < count * 2 && l->times > 1; k++)
+        if (jobs[k / 2].out[k % 2] != w->waiting)
+            merge_row(w, k / 2, k % 2, jobs[k / 2].out[k % 2]);
 }
 
 static void run(const mico_call *call)
 {
-    const mico_plan *plan = call->plan;
-    const mico_op *op = call->op;
-    const uint8_t *const *in = call->in;
-    uint8_t *out = call->out;
-    const size_t n_images = call->n_images;
-    const void *packed = call->packed;
-    void *scratch = call->scratch;
-    const mico_plan_tensor *x = mico_op_input(plan, op, 0);
-    const mico_plan_tensor *y = mico_op_output(plan, op);
-    const mico_window *win = &op->node->window;
-    const mico_extent e = mico_extent_of(x), to = mico_extent_of(y);
-    const size_t blocks = blocks_of(e.c), block_bytes = packed_bytes(op) / blocks;
-    const double *scale = call->consts;
-    const int32_t *bias = (const int32_t *)(scale + blocks * BLOCK);
-    uint8_t *padded = scratch;
-    strip s = {.epilogue = &op->epilogue,
-               .kh = win->kh,
-               .kw = win->kw,
-               .stride = win->stride_w,
-               .row_step = (e.w + win->pad_left + win->pad_right) * e.c,
-               .pixel_step = e.c,
-               .out_step = e.c};
+    const mico_plan_tensor *x = mico_op_input(call->plan, call->op, 0);
+    const mico_plan_tensor *y = mico_op_output(call->plan, call->op);
+    work w = work_of(call->plan, call->op);
+    const size_t rows = w.shape.rows_out, row_bytes = w.out.w * w.out.c;
+    job jobs[MAX_JOBS];
+    size_t count = 0;
 
-    memset(padded, (int)x->zero, padded_bytes(&e, win) + SLACK_BYTES);
-    for (size_t n = 0; n < n_images; n++) {
-        for (size_t r = 0; r < e.h; r++)
-            memcpy(padded + (win->pad_top + r) * s.row_step + win->pad_left * e.c,
-                   in[0] + n * x->bytes + r * e.w * e.c, e.w * e.c);
-        for (size_t b = 0; b < blocks; b++) {
-            const size_t left = e.c - b * BLOCK;
+    w.call = call;
+    w.zeros = call->scratch;
+    w.columns = (uint8_t *)call->scratch + zeros_bytes(&w);
+    w.waiting = w.columns + columns_bytes(&w);
+    memset(call->scratch, (int)x->zero, zeros_bytes(&w));
+    for (size_t n = 0; n < call->n_images; n++)
+        for (size_t oy = 0; oy < w.out.h; oy += rows) {
+            uint8_t *to = call->out + n * y->bytes + oy * row_bytes;
+            const bool two = rows == 2 && oy + 1 < w.out.h;
 
-            s.packed = (const int8_t *)packed + b * block_bytes;
-            s.bias = bias + b * BLOCK;
-            s.scale = scale + b * BLOCK;
-            s.mask = left >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
-            for (size_t oy = 0; oy < to.h; oy++)
-                row_run(&s, padded + oy * win->stride_h * s.row_step + b * BLOCK,
-                        out + n * y->bytes + oy * to.w * e.c + b * BLOCK, to.w);
+            jobs[count++] = (job){
+                call->in[0] + n * x->bytes, oy, {to, two ? to + row_bytes : w.waiting}};
+            if (count == MAX_JOBS) {
+                run_jobs(&w, jobs, count);
+                count = 0;
+            }
         }
-    }
+    if (count > 0)
+        run_jobs(&w, jobs, count);
 }
 
 const mico_kernel mico_kernel_conv_depthwise_avx512vnni = {

@@ -134,7 +134,7 @@ static inline bool mico_all_bytes(const mico_plan *plan, const mico_op *op)
     return mico_op_output(plan, op)->format.width != 32;
 }
 
-/* True if a conv or linear op can use a VNNI kernel: bytes in, bytes or int32 out. */
+/* True if a conv or linear op has bytes in and rounds half up to bytes or int32. */
 bool mico_avx512_mac_ok(const mico_plan *plan, const mico_op *op);
 
 /* ---- multiply-accumulate ------------------------------------------------------- */
@@ -148,25 +148,12 @@ MICO_INLINE __m512i mico_dot(__m512i acc, __m512i codes, __m512i weights)
     return acc;
 }
 
-/* The prepared constants of a conv or linear op, 16 channels a group. */
+/* The prepared constants of a conv or linear op: 16 lanes a group of channels. */
 typedef struct mico_mac_consts {
     const double *scale; /* mult * 2^-shift */
+    const float *scale_f;
     const int32_t *bias; /* bias - zero * sum(w): folds the codes' zero into the bias */
 } mico_mac_consts;
-
-/* A line of n pixels, in_step bytes apart, of which each is n_rows contiguous runs of
- * 4*quads bytes, row_step apart. The last run may be read up to its 4*quads bytes. */
-typedef struct mico_mac_line {
-    const uint8_t *in;
-    size_t in_step, row_step, n_rows, quads, n;
-    const int8_t *packed; /* of the whole op: [group block][row][quad][group][16][4] */
-    const mico_mac_consts *consts;
-    const mico_epilogue *epilogue;
-    uint8_t *out;    /* channel 0 of the first pixel */
-    size_t out_step; /* bytes between pixels */
-    size_t c_out;
-    bool raw; /* store int32 accumulators */
-} mico_mac_line;
 
 /* Groups of 16 output channels share broadcasts in blocks of 4, then 2, then 1. */
 size_t mico_mac_groups(size_t c_out);
@@ -178,17 +165,22 @@ size_t mico_mac_packed_bytes(size_t c_out, size_t n_rows, size_t run);
 void mico_mac_pack(const int8_t *q, size_t c_out, size_t n_rows, size_t run,
                    void *packed);
 
-/* The constants: consts_bytes and prepare of a kernel, and where they lie. */
-size_t mico_mac_consts_bytes(const mico_plan *plan, const mico_op *op);
-void mico_mac_prepare(const mico_plan *plan, const mico_op *op, void *consts);
-mico_mac_consts mico_mac_consts_of(const mico_call *call);
+/* A line of n pixels, in_step bytes apart, of which each is n_rows contiguous runs of
+ * 4*quads bytes, row_step apart. The last run may be read up to its 4*quads bytes. */
+typedef struct mico_mac_line {
+    const uint8_t *in;
+    size_t in_step, row_step, n_rows, quads, n;
+    const int8_t *packed; /* of the whole op: [group block][row][quad][group][16][4] */
+    const mico_mac_consts *consts;
+    const mico_epilogue *epilogue; /* not used: raw lines only */
+    uint8_t *out;                  /* channel 0 of the first pixel */
+    size_t out_step;               /* bytes between pixels */
+    size_t c_out;
+    bool raw; /* store int32 accumulators */
+} mico_mac_line;
 
 /* One block of groups, from group `first` on, for all pixels of the line. */
 void mico_mac_run(const mico_mac_line *line, size_t first);
-
-/* int32 outputs with multipliers: requantises stored accumulators in place. */
-void mico_mac_finish_wide(const mico_plan *plan, const mico_op *op, uint8_t *out,
-                          size_t n_images);
 
 #endif
 #endif

@@ -1,198 +1,113 @@
-/* avx512_simple.c: add, concat, clamp and requant, 32 or 64 values at a time. */
-#include "kernels/avx512_internal.h"
+/* avx512_simple.c: add, concat, clamp and requant, 64 values at a time. */
+#include "kernels/avx512_add.h"
+#include "kernels/avx512_single.h"
 
 #if MICO_KERNELS_X86
 
 /* ---- add ----------------------------------------------------------------------- */
 
-/* floor((c0*m0 + c1*m1 + off) / 2^s) over codes c, off holding the half and the zeros.
- * With m = high * 2^k + low the exact identity
- *     floor((H * 2^k + L) / 2^s) = floor((H + floor(L / 2^k)) / 2^(s-k)),  k <= s,
- * leaves products of int16, two of which vpdpwssd adds at once. In int32 all fits: the
- * half is at most 2^30, the zeros 2 * 128 * 2^20 = 2^28, the products 2^29. */
-#define ADD_LOW_BITS 10u
-
-static unsigned add_low_bits(unsigned shift)
-{
-    return shift < ADD_LOW_BITS ? shift : ADD_LOW_BITS;
-}
-
 static bool add_supports(const mico_plan *plan, const mico_op *op)
 {
-    const int32_t most = 1 << 20;
-
-    return op->kind == MICO_OP_ADD && mico_all_bytes(plan, op) && op->mult[0] >= 0 &&
-           op->mult[0] <= most && op->mult[1] >= 0 && op->mult[1] <= most &&
-           op->shift[0] >= 6 && op->shift[0] <= 31 && /* 2^20 >> 6 is an int16 */
-           mico_epilogue_narrow(mico_op_output(plan, op), &op->epilogue);
-}
-
-typedef struct add_consts {
-    __m512i low, high, offset; /* pairs of int16; int32 */
-    __m512i lo, hi, base, twice;
-    __m128i low_bits, rest; /* k, s - k */
-} add_consts;
-
-/* The two multipliers as the int16 pair that meets the codes (c0, c1). */
-MICO_INLINE __m512i add_pair(int32_t m0, int32_t m1)
-{
-    return _mm512_set1_epi32((int32_t)((uint32_t)m1 << 16 | (uint32_t)m0));
-}
-
-static MICO_AVX512 add_consts add_consts_of(const mico_plan *plan, const mico_op *op)
-{
-    const mico_epilogue *e = &op->epilogue;
-    const int32_t z0 = (int32_t)mico_op_input(plan, op, 0)->zero;
-    const int32_t z1 = (int32_t)mico_op_input(plan, op, 1)->zero;
-    const int32_t m0 = op->mult[0], m1 = op->mult[1];
-    const int32_t half = (int32_t)1 << (op->shift[0] - 1);
-    const unsigned k = add_low_bits(op->shift[0]);
-    const int32_t low = (int32_t)((1u << k) - 1);
-    add_consts c;
-
-    c.low = add_pair(m0 & low, m1 & low);
-    c.high = add_pair(m0 >> k, m1 >> k);
-    c.offset = _mm512_set1_epi32(half - z0 * m0 - z1 * m1);
-    c.lo = _mm512_set1_epi16((int16_t)e->lo);
-    c.hi = _mm512_set1_epi16((int16_t)e->hi);
-    c.base = _mm512_set1_epi16((int16_t)e->base);
-    c.twice = _mm512_set1_epi16((int16_t)(e->step == 2 ? -1 : 0));
-    c.low_bits = _mm_cvtsi32_si128((int)k);
-    c.rest = _mm_cvtsi32_si128((int)(op->shift[0] - k));
-    return c;
-}
-
-/* Floors of 16 pairs (c0, c1) of int16. */
-MICO_INLINE __m512i add_16(__m512i pairs, const add_consts *k)
-{
-    __m512i y = _mm512_dpwssd_epi32(k->offset, pairs, k->low);
-
-    y = _mm512_dpwssd_epi32(_mm512_sra_epi32(y, k->low_bits), pairs, k->high);
-    return _mm512_sra_epi32(y, k->rest);
-}
-
-/* Codes, as int16, of 32 pairs of bytes: saturation at int16 is beyond lo and hi. */
-MICO_INLINE __m512i add_32(__m512i pairs, const add_consts *k)
-{
-    const __m512i none = _mm512_setzero_si512();
-    __m512i y = _mm512_packs_epi32(add_16(_mm512_unpacklo_epi8(pairs, none), k),
-                                   add_16(_mm512_unpackhi_epi8(pairs, none), k));
-
-    y = _mm512_min_epi16(_mm512_max_epi16(y, k->lo), k->hi);
-    return _mm512_add_epi16(_mm512_add_epi16(y, _mm512_and_si512(y, k->twice)),
-                            k->base);
-}
-
-/* The packs put back in order what the unpacks took apart. */
-MICO_INLINE __m512i add_64(__m512i a, __m512i b, const add_consts *k)
-{
-    return _mm512_packus_epi16(add_32(_mm512_unpacklo_epi8(a, b), k),
-                               add_32(_mm512_unpackhi_epi8(a, b), k));
+    return mico_vec_add_ok(plan, op);
 }
 
 static MICO_AVX512 void add_run(const mico_call *call)
 {
-    const size_t count = call->n_images * mico_op_output(call->plan, call->op)->bytes;
-    const add_consts k = add_consts_of(call->plan, call->op);
-    const uint8_t *const *in = call->in;
-    uint8_t *out = call->out;
-    size_t i = 0;
+    const mico_vec_add k = mico_vec_add_of(call->plan, call->op);
 
-    for (; i + 64 <= count; i += 64)
-        _mm512_storeu_si512(out + i, add_64(_mm512_loadu_si512(in[0] + i),
-                                            _mm512_loadu_si512(in[1] + i), &k));
-    if (i < count) {
-        const __mmask64 mask = mico_mask64(count - i);
-
-        _mm512_mask_storeu_epi8(out + i, mask,
-                                add_64(_mm512_maskz_loadu_epi8(mask, in[0] + i),
-                                       _mm512_maskz_loadu_epi8(mask, in[1] + i), &k));
-    }
+    mico_vec_add_run(&k, call->in[0], call->in[1], call->out,
+                     call->n_images * mico_op_output(call->plan, call->op)->bytes);
 }
 
 /* ---- requant and concat -------------------------------------------------------- */
 
-MICO_INLINE __m256i requant_32(__m256i codes, __m512i zero, const double *scale,
-                               const mico_vec_epilogue *e)
+/* Codes of 64 codes. The code of a signed q with its upper bit flipped is q as a byte.
+ */
+MICO_INLINE __m512i requant_64(__m512i codes, bool is_signed, __m512 scale,
+                               const mico_single *e)
 {
-    const __m512i a = _mm512_cvtepu8_epi32(_mm256_castsi256_si128(codes));
-    const __m512i b = _mm512_cvtepu8_epi32(_mm256_extracti128_si256(codes, 1));
+    const __m512i order =
+        _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i v = _mm512_xor_si512(codes, is_signed ? _mm512_set1_epi8(-128)
+                                                        : _mm512_setzero_si512());
+    const __m128i part[4] = {_mm512_castsi512_si128(v), _mm512_extracti32x4_epi32(v, 1),
+                             _mm512_extracti32x4_epi32(v, 2),
+                             _mm512_extracti32x4_epi32(v, 3)};
+    __m512i z[4];
 
-    return mico_vec_codes32(_mm512_sub_epi32(a, zero), scale, _mm512_sub_epi32(b, zero),
-                            scale, e);
+    for (int i = 0; i < 4; i++)
+        z[i] = mico_single_round(is_signed ? _mm512_cvtepi8_epi32(part[i])
+                                           : _mm512_cvtepu8_epi32(part[i]),
+                                 scale, e);
+    return _mm512_permutexvar_epi32(order, mico_single_codes(z, e));
 }
 
 /* Requantises n consecutive codes. */
-static MICO_AVX512 void requant(const uint8_t *in, uint8_t *out, size_t n, size_t zero,
-                                const double *scale, const mico_epilogue *epilogue)
+static MICO_AVX512 void requant(const mico_plan_tensor *x, const uint8_t *in,
+                                uint8_t *out, size_t n, float factor,
+                                const mico_epilogue *epilogue)
 {
-    const mico_vec_epilogue e = mico_vec_epilogue_of(epilogue);
-    const __m512i z = _mm512_set1_epi32((int32_t)zero);
+    const mico_single e = mico_single_of(epilogue);
+    const __m512 scale = _mm512_set1_ps(factor);
+    const bool is_signed = x->zero == 128;
     size_t i = 0;
 
-    for (; i + 32 <= n; i += 32)
-        _mm256_storeu_si256(
-            (__m256i *)(out + i),
-            requant_32(_mm256_loadu_si256((const __m256i *)(in + i)), z, scale, &e));
+    for (; i + 64 <= n; i += 64)
+        _mm512_storeu_si512(
+            out + i, requant_64(_mm512_loadu_si512(in + i), is_signed, scale, &e));
     if (i < n) {
-        const __mmask32 mask = mico_mask32(n - i);
+        const __mmask64 mask = mico_mask64(n - i);
 
-        _mm256_mask_storeu_epi8(
+        _mm512_mask_storeu_epi8(
             out + i, mask,
-            requant_32(_mm256_maskz_loadu_epi8(mask, in + i), z, scale, &e));
+            requant_64(_mm512_maskz_loadu_epi8(mask, in + i), is_signed, scale, &e));
     }
+}
+
+static bool requant_ok(const mico_plan *plan, const mico_op *op)
+{
+    if (!mico_all_bytes(plan, op) ||
+        !mico_epilogue_narrow(mico_op_output(plan, op), &op->epilogue))
+        return false;
+    for (size_t k = 0; k < op->n_in; k++)
+        if (!mico_single_ok(255, op->mult[k], op->shift[k]))
+            return false;
+    return true;
 }
 
 static bool requant_supports(const mico_plan *plan, const mico_op *op)
 {
-    return op->kind == MICO_OP_REQUANT && mico_all_bytes(plan, op) &&
-           mico_epilogue_narrow(mico_op_output(plan, op), &op->epilogue);
-}
-
-static void requant_run(const mico_call *call)
-{
-    const mico_plan *plan = call->plan;
-    const mico_op *op = call->op;
-    const uint8_t *const *in = call->in;
-    uint8_t *out = call->out;
-    const size_t n_images = call->n_images;
-    const mico_plan_tensor *x = mico_op_input(plan, op, 0);
-
-    double scale[MICO_SCALES];
-
-    mico_scales_fill(scale, op->mult[0], op->shift[0]);
-    requant(in[0], out, n_images * x->bytes, x->zero, scale, &op->epilogue);
+    return op->kind == MICO_OP_REQUANT && requant_ok(plan, op);
 }
 
 static bool concat_supports(const mico_plan *plan, const mico_op *op)
 {
-    return op->kind == MICO_OP_CONCAT && mico_all_bytes(plan, op) &&
-           mico_epilogue_narrow(mico_op_output(plan, op), &op->epilogue);
+    return op->kind == MICO_OP_CONCAT && requant_ok(plan, op);
 }
 
 /* Inputs one after the other: the channels of each are one run per pixel. */
 static void concat_run(const mico_call *call)
 {
-    const mico_plan *plan = call->plan;
     const mico_op *op = call->op;
-    const uint8_t *const *in = call->in;
-    uint8_t *out = call->out;
-    const size_t n_images = call->n_images;
-    const mico_extent to = mico_extent_of(mico_op_output(plan, op));
-    const size_t pixels = n_images * to.h * to.w;
+    const mico_extent to = mico_extent_of(mico_op_output(call->plan, op));
+    const size_t pixels = call->n_images * to.h * to.w;
     size_t first = 0;
 
     for (size_t k = 0; k < op->n_in; k++) {
-        const mico_plan_tensor *x = mico_op_input(plan, op, k);
-        const size_t channels = mico_extent_of(x).c;
-        double scale[MICO_SCALES];
+        const mico_plan_tensor *x = mico_op_input(call->plan, op, k);
+        const size_t c = mico_extent_of(x).c, run = c == to.c ? pixels * c : c;
+        const float scale = (float)mico_scale_of(op->mult[k], op->shift[k]);
 
-        mico_scales_fill(scale, op->mult[k], op->shift[k]);
-        for (size_t p = 0; p < pixels; p++)
-            requant(in[k] + p * channels, out + p * to.c + first, channels, x->zero,
-                    scale, &op->epilogue);
-        first += channels;
+        for (size_t p = 0; p < pixels * c; p += run)
+            requant(x, call->in[k] + p, call->out + p / c * to.c + first, run, scale,
+                    &op->epilogue);
+        first += c;
     }
+}
+
+static void requant_run(const mico_call *call)
+{
+    concat_run(call); /* of one input */
 }
 
 /* ---- clamp --------------------------------------------------------------------- */

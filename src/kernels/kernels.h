@@ -30,7 +30,7 @@ typedef struct mico_call {
 
 typedef struct mico_kernel {
     const char *name; /* op_detail_isa, e.g. "conv_direct_avx512vnni", "conv_c" */
-    const char *isa;  /* "c", "avx2", "avx512vnni" */
+    const char *isa;  /* "c", "avx2", "avx512vnni", "avx512vpopcnt" */
     bool (*supports)(const mico_plan *plan, const mico_op *op);
     /* True if a call may carry this add, which reads op's result. NULL: never. */
     bool (*fuses)(const mico_plan *plan, const mico_op *op, const mico_op *add);
@@ -58,6 +58,43 @@ bool mico_isa_here(const char *isa);
  * and "c" (tests, benches, MICO_ISA in the environment of the programs). */
 const mico_kernel *mico_kernel_find(const mico_plan *plan, const mico_op *op,
                                     const char *only_isa);
+
+/* ---- choice by measurement -------------------------------------------------------
+ *
+ * Where several fast entries support a conv or linear layer the tuner takes the fastest
+ * on this machine: it times them once for each shape (and for few-bit widths, each
+ * pair) and remembers, also in a file. The entry that mico_kernel_find would take stays
+ * unless another is more than 3 % faster. Results never depend on it.
+ *
+ *     mico_tuner *tuner = mico_tuner_new(path.text, NULL, true);
+ *     const mico_kernel *kernel = mico_tuner_choose(tuner, plan, op);
+ *     ...
+ *     mico_tuner_save(tuner); */
+typedef struct mico_tuner mico_tuner;
+
+/* cache_file: NULL where nothing is to be kept. A file that is missing, damaged or of
+ * another CPU or program counts as empty. measure: false takes the first entry always.
+ */
+mico_tuner *mico_tuner_new(const char *cache_file, const char *only_isa, bool measure);
+void mico_tuner_free(mico_tuner *tuner); /* saves */
+
+/* As mico_kernel_find, which only_isa is for; a few milliseconds where the operation's
+ * like has not been met. All memory that measuring takes is given back. */
+const mico_kernel *mico_tuner_choose(mico_tuner *tuner, const mico_plan *plan,
+                                     const mico_op *op);
+
+/* Writes new times to the cache file, if there are any: together with what other
+ * processes have written meanwhile. A file that cannot be written is no error. */
+void mico_tuner_save(mico_tuner *tuner);
+
+/* Appends the file for this CPU and program in $MICO_CACHE_DIR, else
+ * $XDG_CACHE_HOME/mico-sweep, else $HOME/.cache/mico-sweep; false where none is set. */
+bool mico_tuner_default_path(mico_str *out);
+
+/* A line of totals and one for each choice: kernel, time, the others' times. */
+void mico_tuner_report(const mico_tuner *tuner, mico_str *out);
+
+/* ---- input -------------------------------------------------------------------- */
 
 /* The input op: n raw images (n * elements values of this type, (C,H,W) order) to
  * codes. */

@@ -21,6 +21,12 @@ extern const mico_kernel mico_kernel_conv_c, mico_kernel_linear_c, mico_kernel_a
     mico_kernel_clamp_c, mico_kernel_requant_c, mico_kernel_flatten_c,
     mico_kernel_reshape_c, mico_kernel_pad_c, mico_kernel_slice_c,
     mico_kernel_transpose_c;
+extern const mico_kernel mico_kernel_conv_round_c, mico_kernel_linear_round_c,
+    mico_kernel_add_ares_c, mico_kernel_concat_ares_c, mico_kernel_avgpool_ares_c,
+    mico_kernel_requant_ares_c, mico_kernel_add_tflite_c, mico_kernel_avgpool_tflite_c;
+extern const mico_kernel mico_kernel_conv_float_c, mico_kernel_linear_float_c,
+    mico_kernel_add_float_c, mico_kernel_concat_float_c, mico_kernel_maxpool_float_c,
+    mico_kernel_avgpool_float_c, mico_kernel_clamp_float_c;
 
 /* The portable entry of one kind of operation, without exceptions. */
 #define MICO_C_KERNEL(stem, KIND, run_function)                                        \
@@ -39,8 +45,32 @@ extern const mico_kernel mico_kernel_conv_direct_avx512vnni,
     mico_kernel_conv_depthwise_avx512vnni, mico_kernel_linear_avx512vnni,
     mico_kernel_add_avx512vnni, mico_kernel_concat_avx512vnni,
     mico_kernel_maxpool_avx512vnni, mico_kernel_avgpool_avx512vnni,
-    mico_kernel_clamp_avx512vnni, mico_kernel_requant_avx512vnni;
+    mico_kernel_clamp_avx512vnni, mico_kernel_requant_avx512vnni,
+    mico_kernel_requant_avx512vbmi, mico_kernel_concat_avx512vbmi;
+extern const mico_kernel mico_kernel_conv_bits_avx512vpopcnt,
+    mico_kernel_linear_bits_avx512vpopcnt;
+extern const mico_kernel mico_kernel_conv_float_avx512vnni,
+    mico_kernel_conv_depthwise_float_avx512vnni, mico_kernel_linear_float_avx512vnni,
+    mico_kernel_add_float_avx512vnni, mico_kernel_clamp_float_avx512vnni,
+    mico_kernel_pool_float_avx512vnni;
+extern const mico_kernel mico_kernel_add_tflite_avx512, mico_kernel_add_ares_avx512;
+extern const mico_kernel mico_kernel_conv_direct_avxvnni,
+    mico_kernel_conv_depthwise_avxvnni, mico_kernel_linear_avxvnni;
+extern const mico_kernel mico_kernel_conv_direct_avx2, mico_kernel_conv_depthwise_avx2,
+    mico_kernel_linear_avx2, mico_kernel_add_avx2, mico_kernel_concat_avx2,
+    mico_kernel_maxpool_avx2, mico_kernel_avgpool_avx2, mico_kernel_clamp_avx2,
+    mico_kernel_requant_avx2;
 #endif
+
+/* ---- other roundings ----------------------------------------------------------- */
+
+/* Turns n_pixels * c_out accumulators (bias + sum of q*w) of a conv or linear op into
+ * its stored values: [pixel][c_out] -> c_out values a pixel at `out`. */
+typedef void (*mico_finish)(const mico_call *call, const int32_t *acc, size_t n_pixels,
+                            uint8_t *out);
+
+/* The finish of a rounding other than half up; NULL where there is none. */
+mico_finish mico_finish_of(mico_rounding rounding);
 
 /* ---- values -------------------------------------------------------------------- */
 
@@ -108,5 +138,13 @@ static inline mico_extent mico_extent_of(const mico_plan_tensor *t)
     }
     return e;
 }
+
+/* ---- parts of the portable entries ----------------------------------------------- */
+
+/* The accumulator of channel oc: of a convolution at (oy, ox), of a linear layer. */
+int32_t mico_conv_sum(const mico_plan_tensor *in, const mico_op *op,
+                      const uint8_t *data, size_t oy, size_t ox, size_t oc);
+int32_t mico_linear_sum(const mico_plan_tensor *in, const mico_op *op,
+                        const uint8_t *data, size_t oc);
 
 #endif

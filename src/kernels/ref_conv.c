@@ -16,8 +16,8 @@ static void put_acc(const mico_plan_tensor *out, const mico_op *op, size_t chann
 
 /* acc = bias + sum of q*w over the window at (oy, ox); q is 0 on padding. int32 cannot
  * overflow: lowering proved op->acc_bound < 2^31, and it bounds every partial sum. */
-static int32_t conv_at(const mico_plan_tensor *in, const mico_op *op,
-                       const uint8_t *data, size_t oy, size_t ox, size_t oc)
+int32_t mico_conv_sum(const mico_plan_tensor *in, const mico_op *op,
+                      const uint8_t *data, size_t oy, size_t ox, size_t oc)
 {
     const mico_window *win = &op->node->window;
     const mico_extent e = mico_extent_of(in);
@@ -57,8 +57,20 @@ static void conv_run(const mico_call *call)
         for (size_t oy = 0; oy < e.h; oy++)
             for (size_t ox = 0; ox < e.w; ox++)
                 for (size_t oc = 0; oc < e.c; oc++)
-                    put_acc(y, op, oc, conv_at(x, op, in[0] + n * x->bytes, oy, ox, oc),
+                    put_acc(y, op, oc,
+                            mico_conv_sum(x, op, in[0] + n * x->bytes, oy, ox, oc),
                             out + n * y->bytes, (oy * e.w + ox) * e.c + oc);
+}
+
+int32_t mico_linear_sum(const mico_plan_tensor *in, const mico_op *op,
+                        const uint8_t *data, size_t oc)
+{
+    const int8_t *w = op->weights->q + oc * op->weights->taps;
+    int32_t acc = op->bias[oc];
+
+    for (size_t k = 0; k < op->weights->taps; k++)
+        acc += mico_value_get(in, data, k) * w[k];
+    return acc;
 }
 
 static void linear_run(const mico_call *call)
@@ -70,18 +82,11 @@ static void linear_run(const mico_call *call)
     const size_t n_images = call->n_images;
     const mico_plan_tensor *x = mico_op_input(plan, op, 0);
     const mico_plan_tensor *y = mico_op_output(plan, op);
-    const mico_qweights *weights = op->weights;
 
-    for (size_t n = 0; n < n_images; n++) {
-        for (size_t oc = 0; oc < weights->c_out; oc++) {
-            const int8_t *w = weights->q + oc * weights->taps;
-            int32_t acc = op->bias[oc];
-
-            for (size_t k = 0; k < weights->taps; k++)
-                acc += mico_value_get(x, in[0] + n * x->bytes, k) * w[k];
-            put_acc(y, op, oc, acc, out + n * y->bytes, oc);
-        }
-    }
+    for (size_t n = 0; n < n_images; n++)
+        for (size_t oc = 0; oc < op->weights->c_out; oc++)
+            put_acc(y, op, oc, mico_linear_sum(x, op, in[0] + n * x->bytes, oc),
+                    out + n * y->bytes, oc);
 }
 
 MICO_C_KERNEL(conv, CONV, conv_run)

@@ -1,5 +1,6 @@
 /* ref_move.c: portable flatten, reshape, pad, slice and transpose: values only move. */
 #include "kernels/kernels_internal.h"
+#include "kernels/move.h"
 
 /* A tensor by its logical axes ({C,H,W}, {a,b} or {n}; missing axes have one index)
  * with the distance, in values, between neighbours along each. */
@@ -38,37 +39,66 @@ static size_t grid_at(const grid *g, size_t k)
 
 /* The loop of pad, slice and transpose: box[] values along each axis go from
  * from + sum i*from_stride to to + sum i*to_stride (all in values). */
-static void move_box(const size_t *box, const uint8_t *from, const size_t *from_stride,
+static void move_box(const size_t *dim, const uint8_t *from, const size_t *from_stride,
                      uint8_t *to, const size_t *to_stride, size_t value_bytes)
 {
-    for (size_t i = 0; i < box[0]; i++)
-        for (size_t j = 0; j < box[1]; j++)
-            for (size_t k = 0; k < box[2]; k++) {
-                const size_t s =
-                    i * from_stride[0] + j * from_stride[1] + k * from_stride[2];
-                const size_t d = i * to_stride[0] + j * to_stride[1] + k * to_stride[2];
+    mico_move_axis axis[3];
 
-                memcpy(to + d * value_bytes, from + s * value_bytes, value_bytes);
-            }
+    for (size_t a = 0; a < 3; a++)
+        axis[a] = (mico_move_axis){dim[a], from_stride[a], to_stride[a]};
+    mico_move(axis, 3, from, to, value_bytes);
+}
+
+/* Both shapes cut into common axes, last first; their number, or 0 where a dimension of
+ * one is no product of dimensions of the other and parts of them. */
+static size_t common_axes(const grid *from, const grid *to, mico_move_axis *axis)
+{
+    size_t n = 0, f = 3, t = 3, from_left = 1, to_left = 1, from_step = 0, to_step = 0;
+
+    for (;;) {
+        while (from_left == 1 && f > 0) {
+            from_left = from->dim[--f];
+            from_step = from->stride[f];
+        }
+        while (to_left == 1 && t > 0) {
+            to_left = to->dim[--t];
+            to_step = to->stride[t];
+        }
+        const size_t both = from_left < to_left ? from_left : to_left;
+
+        if (both == 1) /* all is cut */
+            return n;
+        if (from_left % both != 0 || to_left % both != 0)
+            return 0;
+        axis[n++] = (mico_move_axis){both, from_step, to_step};
+        from_left /= both;
+        to_left /= both;
+        from_step *= both;
+        to_step *= both;
+    }
 }
 
 /* Same values in the same logical order, in the storage order of the new shape. */
 static void reshape_run(const mico_call *call)
 {
-    const mico_plan *plan = call->plan;
-    const mico_op *op = call->op;
-    const uint8_t *const *in = call->in;
-    uint8_t *out = call->out;
-    const size_t n_images = call->n_images;
-    const mico_plan_tensor *x = mico_op_input(plan, op, 0);
-    const mico_plan_tensor *y = mico_op_output(plan, op);
+    const mico_plan_tensor *x = mico_op_input(call->plan, call->op, 0);
+    const mico_plan_tensor *y = mico_op_output(call->plan, call->op);
     const size_t size = mico_value_bytes(x), count = x->bytes / size;
     const grid from = grid_of(x), to = grid_of(y);
+    mico_move_axis axis[MICO_MOVE_AXES];
+    const size_t n_axes = common_axes(&from, &to, axis);
 
-    for (size_t n = 0; n < n_images; n++)
-        for (size_t k = 0; k < count; k++)
-            memcpy(out + n * y->bytes + grid_at(&to, k) * size,
-                   in[0] + n * x->bytes + grid_at(&from, k) * size, size);
+    for (size_t n = 0; n < call->n_images; n++) {
+        const uint8_t *in = call->in[0] + n * x->bytes;
+        uint8_t *out = call->out + n * y->bytes;
+
+        if (n_axes > 0 || count == 1)
+            mico_move(axis, n_axes, in, out, size);
+        else
+            for (size_t k = 0; k < count; k++)
+                memcpy(out + grid_at(&to, k) * size, in + grid_at(&from, k) * size,
+                       size);
+    }
 }
 
 static void pad_run(const mico_call *call)
@@ -135,8 +165,19 @@ static void transpose_run(const mico_call *call)
                  size);
 }
 
-MICO_C_KERNEL(flatten, FLATTEN, reshape_run)
-MICO_C_KERNEL(reshape, RESHAPE, reshape_run)
-MICO_C_KERNEL(pad, PAD, pad_run)
-MICO_C_KERNEL(slice, SLICE, slice_run)
-MICO_C_KERNEL(transpose, TRANSPOSE, transpose_run)
+/* Moving is the same whatever the values mean and however an op would round. */
+#define MOVE_KERNEL(stem, KIND, run_function)                                          \
+    static bool stem##_supports(const mico_plan *plan, const mico_op *op)              \
+    {                                                                                  \
+        (void)plan;                                                                    \
+        return op->kind == MICO_OP_##KIND;                                             \
+    }                                                                                  \
+    const mico_kernel mico_kernel_##stem##_c = {.name = #stem "_c",                    \
+                                                .isa = "c",                            \
+                                                .supports = stem##_supports,           \
+                                                .run = run_function};
+MOVE_KERNEL(flatten, FLATTEN, reshape_run)
+MOVE_KERNEL(reshape, RESHAPE, reshape_run)
+MOVE_KERNEL(pad, PAD, pad_run)
+MOVE_KERNEL(slice, SLICE, slice_run)
+MOVE_KERNEL(transpose, TRANSPOSE, transpose_run)

@@ -117,6 +117,8 @@ typedef struct mico_case {
     int32_t *sum, *abs_sum;
     int32_t *bias, *mult; /* op.bias, op.mult, op.shift, writable */
     uint8_t *shift;
+    const mico_op *add; /* fused, or NULL, and its other input */
+    const uint8_t *other;
     uint8_t *in[MICO_MAX_INPUTS];
     mico_guarded guard[MICO_MAX_INPUTS];
     mico_arena arena;
@@ -260,7 +262,9 @@ static inline uint8_t *mico_case_run(mico_case *c, const mico_kernel *k,
                         .in = (const uint8_t *const *)c->in,
                         .out = out.data,
                         .n_images = n_images,
-                        .scratch = scratch.data});
+                        .scratch = scratch.data,
+                        .add = c->add,
+                        .other = c->other});
     memcpy(copy, out.data, out_bytes);
     *clean = mico_guarded_intact(&out) && mico_guarded_intact(&packed) &&
              mico_guarded_intact(&consts) && mico_guarded_intact(&scratch);

@@ -62,7 +62,8 @@ static inline void store_run_make(store_run *r)
 {
     static char kinds[STORE_RUN_LAYERS * MICO_NAME_SIZE] = "conv";
     static double weights[STORE_RUN_LAYERS] = {9, 18, 27};
-    static char canonical[] = "[search]\nmethod = random\n", method[] = "random";
+    static char canonical[] = "[search]\nmethod = random\n[space]\nprofile = integer\n",
+                method[] = "random";
 
     memset(r, 0, sizeof *r);
     for (size_t s = 0; s < STORE_RUN_STUDIES; s++) {

@@ -23,12 +23,14 @@ typedef struct wire_fake {
     /* What the test chooses. */
     size_t n_workers; /* 1 .. WIRE_FAKE_WORKERS */
     uint64_t seed;
-    /* Answers a task; reply holds the ticket and state DONE. payload: malloc'ed. */
-    void (*evaluate)(void *context, const mico_task *task, mico_reply *reply);
+    /* Answers scheme i of a task; reply->item[i] holds its ticket and state DONE.
+     * payload: malloc'ed. */
+    void (*evaluate)(void *context, const mico_task *task, uint32_t i,
+                     mico_reply *reply);
     void *context;
     /* The state an attempt ends with; MICO_STATE_DONE lets it be evaluated. NULL: DONE.
-     */
-    mico_state (*fate)(void *context, const mico_task *task);
+     * A refusal concerns its scheme alone, anything else brings down its bundle. */
+    mico_state (*fate)(void *context, const mico_task *task, uint32_t i);
     uint64_t
         lose_at[WIRE_FAKE_WORKERS]; /* worker w is lost with its k-th task (0: never) */
     unsigned slow;    /* next() comes back without a reply in about slow of 100 calls */
@@ -36,7 +38,9 @@ typedef struct wire_fake {
     bool refuse_load;
 
     /* What happened. */
-    uint64_t n_loads, n_submitted, n_answered, n_evaluated, n_lost;
+    uint64_t n_loads, n_submitted, n_answered, n_lost; /* tasks */
+    uint64_t n_evaluated, n_died;                      /* schemes; bundles of several */
+    uint32_t largest;                                  /* bundle */
     mico_limits limits;
     uint8_t *blob; /* of the last load; freed at close */
     size_t blob_bytes;
@@ -47,7 +51,7 @@ typedef struct wire_fake {
     struct {
         bool lost, busy;
         uint64_t n_tasks, due;
-        mico_task task;
+        mico_task *task; /* a large thing */
     } worker[WIRE_FAKE_WORKERS];
 } wire_fake;
 
@@ -128,33 +132,57 @@ static inline mico_status wire_fake_submit(void *state, const mico_task *task,
             continue;
         f->worker[w].busy = true;
         f->worker[w].n_tasks++;
-        f->worker[w].task = *task;
-        f->worker[w].due = f->tick + 1 + wire_fake_random(f) % 1000;
+        f->worker[w].task = (mico_task *)mico_xcalloc(1, sizeof *task);
+        *f->worker[w].task = *task;
+        f->worker[w].due = f->tick + 1 + wire_fake_random(f) % (1000 * task->n);
         break;
     }
     f->n_submitted++;
+    f->largest = task->n > f->largest ? task->n : f->largest;
     return MICO_OK;
+}
+
+/* What the whole task ends with: the worst fate of its schemes. */
+static inline mico_state wire_fake_end(const wire_fake *f, const mico_task *task)
+{
+    for (uint32_t i = 0; i < task->n && f->fate != NULL; i++) {
+        mico_state state = f->fate(f->context, task, i);
+
+        if (state != MICO_STATE_DONE && state != MICO_STATE_REFUSED)
+            return state;
+    }
+    return MICO_STATE_DONE;
 }
 
 static inline void wire_fake_answer(wire_fake *f, size_t w, mico_reply *reply)
 {
-    mico_task *task = &f->worker[w].task;
-    mico_state state = f->fate != NULL ? f->fate(f->context, task) : MICO_STATE_DONE;
+    mico_task *task = f->worker[w].task;
+    mico_state end = wire_fake_end(f, task);
 
-    *reply = (mico_reply){.ticket = task->ticket, .worker = (uint32_t)w};
+    *reply = (mico_reply){.worker = (uint32_t)w, .n = task->n, .blame = MICO_ECOMM};
     if (f->lose_at[w] > 0 && f->worker[w].n_tasks >= f->lose_at[w]) {
         f->worker[w].lost = true;
         f->n_lost++;
-        state = MICO_STATE_INFRASTRUCTURE;
+        end = MICO_STATE_INFRASTRUCTURE;
     }
-    reply->outcome.state = state;
-    if (state == MICO_STATE_DONE) {
-        f->n_evaluated++;
-        f->evaluate(f->context, task, reply);
-    } else {
-        snprintf(reply->outcome.reason, sizeof reply->outcome.reason, "fake: %s",
-                 mico_state_text(state));
+    f->n_died += task->n > 1 && end != MICO_STATE_DONE;
+    for (uint32_t i = 0; i < task->n; i++) {
+        mico_outcome *outcome = &reply->item[i].outcome;
+
+        reply->item[i].ticket = task->item[i].ticket;
+        outcome->state = end == MICO_STATE_DONE && f->fate != NULL
+                             ? f->fate(f->context, task, i)
+                             : end;
+        if (outcome->state == MICO_STATE_DONE) {
+            f->n_evaluated++;
+            f->evaluate(f->context, task, i, reply);
+        } else {
+            snprintf(outcome->reason, sizeof outcome->reason, "fake: %s",
+                     mico_state_text(outcome->state));
+        }
     }
+    free(task);
+    f->worker[w].task = NULL;
     f->worker[w].busy = false;
     f->n_answered++;
 }
@@ -180,6 +208,10 @@ static inline void wire_fake_close(void *state)
 {
     wire_fake *f = (wire_fake *)state;
 
+    for (size_t w = 0; w < f->n_workers; w++) {
+        free(f->worker[w].task);
+        f->worker[w].task = NULL;
+    }
     free(f->blob);
     f->blob = NULL;
     f->closed = true;

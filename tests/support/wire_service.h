@@ -1,8 +1,9 @@
 /* wire_service.h: a service whose tasks do what their ticket says, good and bad.
  *
  * A ticket is (deed << 32 | number). A good answer to a trial is 1000 images of which
- * number % 1000 are correct. The blob names how loading goes: "ok", "fail", "crash",
- * "exit", "oom", "hang", "slow", or "check" + bytes whose sum must be right. */
+ * number % 1000 are correct. The blob names how loading goes: "ok", "fail", "job",
+ * "crash", "exit", "oom", "hang", "slow", or "check" + bytes whose sum must be right.
+ */
 #ifndef MICO_TESTS_WIRE_SERVICE_H
 #define MICO_TESTS_WIRE_SERVICE_H
 
@@ -109,6 +110,10 @@ static inline void *service_load(const uint8_t *blob, size_t n, mico_err *err)
         mico_fail(err, MICO_EDATA, "no such data set: moon.npz");
         return NULL;
     }
+    if (strcmp(text, "job") == 0) {
+        mico_fail(err, MICO_EJOB, "such a job cannot work");
+        return NULL;
+    }
     if (strcmp(text, "crash") == 0)
         raise(SIGSEGV);
     if (strcmp(text, "exit") == 0)
@@ -156,7 +161,7 @@ static inline void beget(void)
         shared->child = pid;
 }
 
-static inline void misbehave(enum deed deed, mico_reply *reply)
+static inline void misbehave(enum deed deed, mico_reply *reply, uint32_t i)
 {
     switch (deed) {
     case DO_CRASH_FAMILY:
@@ -186,13 +191,13 @@ static inline void misbehave(enum deed deed, mico_reply *reply)
         raise(SIGKILL);
         break;
     case DO_OTHER_TICKET:
-        reply->ticket++;
+        reply->item[i].ticket++;
         break;
     case DO_NO_STATE:
-        reply->outcome.state = MICO_STATE_PENDING;
+        reply->item[i].outcome.state = MICO_STATE_PENDING;
         break;
     case DO_TOO_GOOD:
-        reply->outcome.correct = 1001;
+        reply->item[i].outcome.correct = 1001;
         break;
     case DO_GARBAGE:
         say("\x05\0\0\0\x04hello", 10);
@@ -205,25 +210,41 @@ static inline void misbehave(enum deed deed, mico_reply *reply)
     }
 }
 
-static inline void service_serve(void *state, const mico_task *task, mico_reply *reply)
+/* The payload is a function of the ticket. */
+static inline uint8_t payload_byte(uint64_t ticket, size_t i)
 {
-    enum deed deed = (enum deed)(task->ticket >> 32);
+    return (uint8_t)(i * 7 + ticket);
+}
 
-    (void)state;
-    reply->outcome.state = MICO_STATE_DONE;
-    reply->outcome.images = 1000;
-    reply->outcome.correct = (task->ticket & 0xffffffff) % 1000;
+/* The task's images of 1000 in all; the first ones of the split are right. */
+static inline void serve_item(const mico_task *task, mico_reply *reply, uint32_t i)
+{
+    mico_reply_item *item = &reply->item[i];
+    enum deed deed = (enum deed)(item->ticket >> 32);
+    uint64_t correct = (item->ticket & 0xffffffff) % 1000;
+    uint64_t to = task->to > 0 ? task->to : 1000;
+
+    item->outcome.state = MICO_STATE_DONE;
+    item->outcome.images = to - task->from;
+    if (task->want_right)
+        item->right = mico_xcalloc(mico_bit_words(item->outcome.images), 8);
+    for (uint64_t image = task->from; image < to && image < correct; image++) {
+        item->outcome.correct++;
+        if (task->want_right)
+            item->right[(image - task->from) / 64] |= (uint64_t)1
+                                                      << (image - task->from) % 64;
+    }
     if (deed == DO_REFUSE)
-        reply->outcome.state = MICO_STATE_REFUSED;
+        item->outcome.state = MICO_STATE_REFUSED;
     if (deed == DO_SLOWLY)
         mico_sleep_s(0.05);
     if (deed == DO_PAYLOAD) {
         reply->payload_bytes = PAYLOAD_BYTES;
         reply->payload = mico_xcalloc(PAYLOAD_BYTES, 1);
-        for (size_t i = 0; i < PAYLOAD_BYTES; i++)
-            reply->payload[i] = (uint8_t)(i * 7 + task->ticket);
+        for (size_t k = 0; k < PAYLOAD_BYTES; k++)
+            reply->payload[k] = payload_byte(item->ticket, k);
     }
-    misbehave(deed, reply);
+    misbehave(deed, reply, i);
     if (deed == DO_TALK_TWICE) { /* the second time is out of turn */
         mico_writer w = {0};
         uint8_t header[5] = {0, 0, 0, 0, MICO_MSG_REPLY};
@@ -236,14 +257,29 @@ static inline void service_serve(void *state, const mico_task *task, mico_reply 
     }
 }
 
+static inline void service_serve(void *state, const mico_task *task, mico_reply *reply)
+{
+    (void)state;
+    for (uint32_t i = 0; i < task->n; i++)
+        serve_item(task, reply, i);
+}
+
 static const mico_service test_service = {service_load, service_serve};
+
+static inline void add_deed(mico_task *task, enum deed deed, uint32_t number)
+{
+    mico_task_item *item = &task->item[task->n++];
+
+    item->ticket = (uint64_t)deed << 32 | number;
+    item->scheme.n_layers = 2;
+    memset(item->scheme.bits, 8, 4);
+}
 
 static inline mico_task make_task(enum deed deed, uint32_t number)
 {
-    mico_task task = {.ticket = (uint64_t)deed << 32 | number, .kind = MICO_TASK_TRIAL};
+    mico_task task = {.kind = MICO_TASK_TRIAL};
 
-    task.scheme.n_layers = 2;
-    memset(task.scheme.bits, 8, 4);
+    add_deed(&task, deed, number);
     return task;
 }
 
@@ -264,17 +300,26 @@ static inline enum deed choose_deed(uint32_t number)
     return x % 11 == 0 ? bad[x / 11 % (sizeof bad / sizeof bad[0])] : DO_WELL;
 }
 
-/* True if the reply is what its ticket's deed must lead to. */
+/* True if the outcome is what its ticket's deed must lead to. */
+static inline bool item_is_right(const mico_reply_item *item)
+{
+    enum deed deed = (enum deed)(item->ticket >> 32);
+
+    if (deed >= N_DEEDS || item->outcome.state != deed_state[deed])
+        return false;
+    if (item->outcome.state == MICO_STATE_DONE)
+        return item->outcome.images == 1000 &&
+               item->outcome.correct == (item->ticket & 0xffffffff) % 1000;
+    return true;
+}
+
 static inline bool reply_is_right(const mico_reply *reply)
 {
-    enum deed deed = (enum deed)(reply->ticket >> 32);
+    bool right = reply->n > 0;
 
-    if (deed >= N_DEEDS || reply->outcome.state != deed_state[deed])
-        return false;
-    if (reply->outcome.state == MICO_STATE_DONE)
-        return reply->outcome.images == 1000 &&
-               reply->outcome.correct == (reply->ticket & 0xffffffff) % 1000;
-    return true;
+    for (uint32_t i = 0; i < reply->n; i++)
+        right = right && item_is_right(&reply->item[i]);
+    return right;
 }
 
 #endif

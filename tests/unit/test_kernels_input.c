@@ -2,6 +2,8 @@
 #include "support/kernels_case.h"
 #include "support/suite.h"
 
+#include <math.h>
+
 /* Two images of {C=2,H=1,W=3}, raw in (C,H,W) order. */
 static void t_bytes(void)
 {
@@ -86,5 +88,103 @@ static void t_floats_in_double(void)
     mico_case_free(c);
 }
 
+/* Runs the op on n images of u8 (kind 0), s8 (1) or float (2) and compares each code.
+ */
+static void compare_images(const mico_case *k, int kind, const uint8_t *raw,
+                           const uint8_t *wide, uint8_t *out, size_t n)
+{
+    const mico_plan_tensor *y = &k->tensor[MICO_CASE_OUT];
+    const mico_format *f = &y->format;
+    const size_t c = y->shape.dim[0], map = y->bytes / c, count = n * y->bytes;
+    size_t wrong = 0;
+
+    if (kind == 0)
+        mico_input_u8(&k->plan, raw, out, n);
+    else if (kind == 1)
+        mico_input_s8(&k->plan, (const int8_t *)raw, out, n);
+    else
+        mico_input_f32(&k->plan, (const float *)(const void *)wide, out, n);
+    for (size_t i = 0; i < count; i++) {
+        const size_t channel = i / map % c, image = i / map / c;
+        const size_t at = (image * map + i % map) * c + channel;
+        float v;
+
+        memcpy(&v, wide + 4 * i, 4);
+        const double x =
+            (double)v * (double)k->op.mul[channel] + (double)k->op.add[channel];
+        const int expected =
+            kind == 2
+                ? mico_act_quantize(x, f->width, f->is_signed, f->scale) + (int)y->zero
+                : k->op.lut_u8[256 * channel + (raw[i] ^ (kind == 1 ? 128 : 0))];
+
+        wrong += out[at] != expected;
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+}
+
+/* Images of many sizes, at the end of their memory, against the rule value by value:
+ * bytes of both kinds, floats among them infinite ones and what is not a number. */
+static void against_rule(mico_rng *rng, size_t c, size_t h, size_t w, bool alike)
+{
+    static const uint8_t widths[] = {1, MICO_TERNARY, 2, 4, 8, 8};
+    const size_t map = h * w, n = 2, count = n * c * map;
+    mico_case *k = mico_case_new(MICO_OP_INPUT);
+    mico_guarded raw = mico_guarded_new(count), wide = mico_guarded_new(4 * count);
+    mico_guarded out = mico_guarded_new(count);
+    uint8_t *lut = mico_xcalloc(c, 256);
+    float *mul = mico_xcalloc(c, sizeof *mul), *add = mico_xcalloc(c, sizeof *add);
+    const uint8_t width = widths[mico_rng_below(rng, 6)];
+    const bool is_signed = mico_rng_below(rng, 2) == 0;
+    mico_format *f = &k->tensor[MICO_CASE_OUT].format;
+
+    mico_case_tensor(k, MICO_CASE_OUT, map == 1 ? 1 : 3, (size_t[]){c, h, w}, width,
+                     is_signed);
+    f->scale = 0.25 + 0.125 * (double)mico_rng_below(rng, 5);
+    for (size_t i = 0; i < c; i++) {
+        mul[i] = alike ? 0.5f : 0.5f + (float)mico_rng_below(rng, 3) / 7;
+        add[i] = alike ? -1.0f : (float)mico_rng_below(rng, 9) / 2 - 2;
+        for (size_t v = 0; v < 256; v++)
+            lut[256 * i + v] = (uint8_t)(alike ? v * 3 : v * 5 + i * 7);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const float x = (float)mico_rng_below(rng, 1000) / 8 - 60;
+
+        raw.data[i] = (uint8_t)mico_rng_below(rng, 256);
+        memcpy(wide.data + 4 * i,
+               i % 50 == 0   ? &(float){NAN}
+               : i % 50 == 1 ? &(float){INFINITY}
+                             : &x,
+               4);
+    }
+    k->op.lut_u8 = k->op.lut_s8 = lut;
+    k->op.mul = mul;
+    k->op.add = add;
+    for (int kind = 0; kind < 3; kind++)
+        compare_images(k, kind, raw.data, wide.data, out.data, n);
+    CU_ASSERT_TRUE(mico_guarded_intact(&out));
+    mico_guarded_free(&raw);
+    mico_guarded_free(&wide);
+    mico_guarded_free(&out);
+    free(lut);
+    free(mul);
+    free(add);
+    mico_case_free(k);
+}
+
+static void t_against_rule(void)
+{
+    mico_rng *rng = mico_rng_new(3, "test", 0);
+
+    for (size_t i = 0; i < 150; i++) {
+        const size_t c = (size_t[]){1, 3, 2, 5}[i % 4];
+
+        against_rule(rng, c, 1 + mico_rng_below(rng, 20), 1 + mico_rng_below(rng, 20),
+                     i % 3 == 0);
+        against_rule(rng, 1 + mico_rng_below(rng, 300), 1, 1, i % 2 == 0);
+    }
+    mico_rng_free(rng);
+}
+
 MICO_SUITE("kernels_input", {"bytes", t_bytes}, {"rank 1", t_rank_1},
-           {"floats", t_floats}, {"floats in double", t_floats_in_double})
+           {"floats", t_floats}, {"floats in double", t_floats_in_double},
+           {"against the rule", t_against_rule})

@@ -37,7 +37,8 @@ static void t_table(void)
         CU_ASSERT_PTR_NOT_NULL(strstr(kernel->name, kernel->isa));
         CU_ASSERT_EQUAL(kernel->packed_bytes == NULL, kernel->pack == NULL);
     }
-    CU_ASSERT_EQUAL(mico_n_kernels - first_c, MICO_N_OP_KINDS - 1);
+    /* those of other roundings follow */
+    CU_ASSERT_FATAL(mico_n_kernels - first_c >= MICO_N_OP_KINDS - 1);
     for (int kind = MICO_OP_INPUT + 1; kind < MICO_N_OP_KINDS; kind++) {
         c->op.kind = (mico_op_kind)kind; /* the table follows the order of the kinds */
         CU_ASSERT_PTR_EQUAL(mico_kernel_find(&c->plan, &c->op, "c"),
