@@ -27,6 +27,7 @@ void mico_eval_free(mico_eval *eval)
     free(eval->layer_weight);
     mico_floats_free(eval->floats);
     mico_ints_free(&eval->ints);
+    mico_tuner_free(eval->tuner);
     free(eval->isa);
     free(eval);
 }
@@ -37,6 +38,24 @@ void mico_eval_set_isa(mico_eval *eval, const char *isa)
 
     free(eval->isa);
     eval->isa = copy;
+    mico_tuner_free(eval->tuner);
+    eval->tuner = NULL;
+}
+
+void mico_eval_tune(mico_eval *eval, bool cached)
+{
+    mico_str path = {0};
+
+    mico_tuner_free(eval->tuner);
+    eval->tuner = mico_tuner_new(
+        cached && mico_tuner_default_path(&path) ? path.text : NULL, eval->isa, true);
+    mico_str_free(&path);
+}
+
+void mico_eval_tuning(const mico_eval *eval, mico_str *out)
+{
+    if (eval->tuner != NULL)
+        mico_tuner_report(eval->tuner, out);
 }
 
 void mico_eval_set_options(mico_eval *eval, const mico_eval_options *options)
@@ -51,6 +70,8 @@ void mico_eval_set_options(mico_eval *eval, const mico_eval_options *options)
 const mico_kernel *mico_eval_kernel(mico_eval *eval, const mico_plan *plan,
                                     const mico_op *op)
 {
+    if (eval->tuner != NULL)
+        return mico_tuner_choose(eval->tuner, plan, op);
     return mico_kernel_find(plan, op, eval->isa);
 }
 

@@ -52,6 +52,14 @@ void mico_eval_free(mico_eval *eval);
 /* Restricts kernels to this isa (and portable C); NULL: the best of this CPU. */
 void mico_eval_set_isa(mico_eval *eval, const char *isa);
 
+/* From here on measurements on this machine choose among kernels, which all give the
+ * same results; cached: the user's cache keeps them for other evaluators. Undone by
+ * mico_eval_set_isa. */
+void mico_eval_tune(mico_eval *eval, bool cached);
+
+/* What was measured, a line for each choice. */
+void mico_eval_tuning(const mico_eval *eval, mico_str *out);
+
 /* True-integer inference of docs/INTEGER.md. MICO_ESCHEME where the plan is refused. */
 mico_status mico_eval_int(mico_eval *eval, const mico_scheme *scheme,
                           const mico_split *split, mico_result *result, mico_err *err);
@@ -59,7 +67,8 @@ mico_status mico_eval_int(mico_eval *eval, const mico_scheme *scheme,
 /* One scheme of a bundle. */
 typedef struct mico_answer {
     mico_result result; /* zero but for the pointers, or that of an earlier call */
-    mico_status status; /* MICO_ESCHEME: refused; err says why, result is untouched */
+    mico_status status; /* MICO_ESCHEME: refused, MICO_ENET: outputs are not finite; err
+                           says why, result means nothing */
     mico_err err;
 } mico_answer;
 

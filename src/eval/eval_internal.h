@@ -275,6 +275,7 @@ struct mico_eval {
     const mico_calib *calib;
     mico_quant quant;
     char *isa;
+    mico_tuner *tuner; /* NULL: the first kernel that fits */
     mico_eval_options options;
     mico_floats *floats;        /* made at first use */
     float **fake_weight;        /* [n_layers][MICO_N_WIDTHS], made at first use */

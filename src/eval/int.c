@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "eval/eval_internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -370,9 +371,16 @@ static mico_status run_members(mico_eval *eval, member *m, size_t n,
     if (ints->timing)
         note_times(ints);
     mico_program_reset(&ints->program);
-    for (size_t k = 0; k < n_live && rc == MICO_OK; k++)
+    for (size_t k = 0; k < n_live && rc == MICO_OK; k++) {
         mico_score_finish(&answer[k]->result,
                           (mico_now_s() - start_s) / (double)n_live);
+        /* float32 tensors can overflow (profiles dynamic, mico) */
+        if (!isfinite(answer[k]->result.loss_sum))
+            answer[k]->status = mico_fail(
+                &answer[k]->err, MICO_ENET,
+                "network \"%s\" gives outputs that are not finite; check its weights",
+                eval->net->name);
+    }
     free(answer);
     return rc;
 }

@@ -81,7 +81,7 @@ static double worth_of(const mico_value *v, size_t n_layers)
 {
     const double chance = 1 - (double)v->depth / (double)n_layers;
 
-    return v->depth > 0 ? v->work * chance / (double)v->bytes : 0;
+    return v->depth > 0 ? v->work * pow(chance, 4) / (double)v->bytes : 0;
 }
 
 /* Index of the program's most worthwhile computed value below `limit`, or n_values. */

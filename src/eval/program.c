@@ -296,6 +296,8 @@ mico_status mico_program_finish(mico_program *program, mico_eval *eval, bool fus
 
     if (rc != MICO_OK)
         return rc;
+    if (eval->tuner != NULL)
+        mico_tuner_save(eval->tuner);
     if (fuse)
         fuse_adds(program);
     prepare_steps(program, &eval->ints);

@@ -208,7 +208,12 @@ static void t_network(void)
     mico_scheme scheme = {.n_layers = 3};
     uint16_t label[3] = {0, 3, 4};
     float raw[180];
-    mico_data data = {3, {3, {2, 5, 6}}, MICO_RAW_F32, raw, label, 5};
+    mico_data data = {.n = 3,
+                      .shape = {3, {2, 5, 6}},
+                      .type = MICO_RAW_F32,
+                      .raw = raw,
+                      .label = label,
+                      .n_classes = 5};
     mico_net *net;
     mico_eval *eval;
     uint32_t salt;

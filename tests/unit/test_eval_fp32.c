@@ -296,7 +296,12 @@ static void t_scores(void)
                      0, 2, 2, 90, -90, 0, 3, 3, 3};
     uint16_t label[4] = {0, 2, 1, 2}, predictions[4] = {9, 9, 9, 9};
     mico_net *net = identity_net();
-    mico_data data = {4, {1, {3}}, MICO_RAW_F32, raw, label, 3};
+    mico_data data = {.n = 4,
+                      .shape = {1, {3}},
+                      .type = MICO_RAW_F32,
+                      .raw = raw,
+                      .label = label,
+                      .n_classes = 3};
     mico_split split = {&data, 0, 4};
     mico_result result = {.predictions = predictions};
     mico_eval *eval = mico_eval_new(net, NULL, &mico_quant_default);
@@ -382,7 +387,12 @@ static void t_calibrate(void)
     float raw[6] = {1, -2, 0.5f, 4, 0, 0.25f};
     uint16_t label[2] = {0, 1};
     mico_net *net = identity_net();
-    mico_data data = {2, {1, {3}}, MICO_RAW_F32, raw, label, 3};
+    mico_data data = {.n = 2,
+                      .shape = {1, {3}},
+                      .type = MICO_RAW_F32,
+                      .raw = raw,
+                      .label = label,
+                      .n_classes = 3};
     mico_split split = {&data, 0, 0};
     mico_quant quant = mico_quant_default;
     mico_observation *seen = mico_xcalloc(1, sizeof *seen);
