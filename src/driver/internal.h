@@ -15,10 +15,14 @@ typedef struct mico_loop {
     bool exhausted;    /* the searcher has nothing more to propose */
     uint64_t *waiting; /* trial ids to dispatch, a queue in id order */
     size_t n_waiting, waiting_capacity;
-    size_t n_flying;
-    uint32_t *attempts; /* failed attempts by trial id */
-    size_t attempts_capacity;
-    int lost_in_a_row; /* answers without an evaluation */
+    size_t n_flying;        /* trials that workers have */
+    struct mico_past *past; /* by trial id */
+    size_t past_capacity;
+    int lost_in_a_row;          /* answers without an evaluation */
+    size_t fits_most;           /* a larger bundle had too little memory; 0: none had */
+    double trial_s;             /* that the last trial took; 0: not known */
+    uint64_t n_sent, n_bundles; /* trials sent to workers, in how many tasks */
+    uint64_t held_bytes;        /* most memory that an evaluator reported */
     double last_flush_s, flush_took_s, last_line_s, start_s;
     uint64_t done_at_start, last_percent;
     struct mico_seen *seen; /* scheme -> first trial */
@@ -26,6 +30,12 @@ typedef struct mico_loop {
     size_t best; /* of run->trial, or SIZE_MAX */
     bool drew_line;
 } mico_loop;
+
+/* What happened to a trial that has no outcome yet. */
+struct mico_past {
+    uint32_t attempts; /* failed ones */
+    bool alone;        /* it was in a bundle that failed */
+};
 
 /* order = arrival: outcomes are told as they come, proposals made as workers come free.
  */

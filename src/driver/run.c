@@ -56,7 +56,24 @@ mico_status mico_loop_housekeeping(mico_loop *loop, bool force, mico_err *err)
 /* ---- tasks beside the search
  * --------------------------------------------------------- */
 
-/* Waits for the answer to `ticket`; lost ranks are replaced, crashes tried again. */
+/* The one scheme that must fit does not: better to say so than to see all trials fail.
+ * Nothing is recorded, so that another limit may try again. */
+static mico_status no_memory(const mico_loop *loop, mico_reply *reply, mico_err *err)
+{
+    mico_status rc;
+
+    if (loop->ask->run_memory_bytes > 0)
+        rc = mico_fail(err, MICO_EJOB, "[run] memory = %.0f MiB is too little: %s",
+                       (double)loop->ask->run_memory_bytes / 1048576.0,
+                       reply->item[0].outcome.reason);
+    else
+        rc = mico_fail(err, MICO_EJOB, "%s; [run] memory sets another limit",
+                       reply->item[0].outcome.reason);
+    mico_reply_free(reply);
+    return rc;
+}
+
+/* Waits for the answer to `task`; lost ranks are replaced, crashes tried again. */
 static mico_status await(mico_loop *loop, mico_task *task, mico_reply *reply,
                          mico_err *err)
 {
@@ -64,6 +81,7 @@ static mico_status await(mico_loop *loop, mico_task *task, mico_reply *reply,
     uint64_t tries = 0;
 
     for (;;) {
+        mico_state state;
         mico_status rc;
 
         while (mico_pool_idle(pool) == 0) {
@@ -75,7 +93,7 @@ static mico_status await(mico_loop *loop, mico_task *task, mico_reply *reply,
             if (mico_pool_next(pool, reply, 0))
                 mico_reply_free(reply);
         }
-        task->attempt = (uint32_t)tries;
+        task->item[0].attempt = (uint32_t)tries;
         rc = mico_pool_submit(pool, task, err);
         if (rc != MICO_OK)
             return rc;
@@ -85,18 +103,17 @@ static mico_status await(mico_loop *loop, mico_task *task, mico_reply *reply,
             mico_progress_show(loop, false);
             if (!mico_pool_next(pool, reply, 0.1))
                 continue;
-            if (reply->ticket == task->ticket)
+            if (reply->item[0].ticket == task->item[0].ticket)
                 break;
             mico_reply_free(reply);
         }
-        if (reply->outcome.state == MICO_STATE_DONE ||
-            reply->outcome.state == MICO_STATE_REFUSED ||
+        state = reply->item[0].outcome.state;
+        if (state != MICO_STATE_DONE && reply->blame == MICO_EJOB)
+            return no_memory(loop, reply, err);
+        if ((state != MICO_STATE_CRASHED && state != MICO_STATE_INFRASTRUCTURE) ||
             tries >= loop->ask->run_retries)
             return MICO_OK;
-        if (reply->outcome.state != MICO_STATE_CRASHED &&
-            reply->outcome.state != MICO_STATE_INFRASTRUCTURE)
-            return MICO_OK;
-        mico_log(MICO_LOG_WARN, "%s; trying again", reply->outcome.reason);
+        mico_log(MICO_LOG_WARN, "%s; trying again", reply->item[0].outcome.reason);
         mico_reply_free(reply);
         tries++;
     }
@@ -120,8 +137,10 @@ static mico_status load_study(mico_loop *loop, mico_err *err)
  */
 static mico_status calibrate(mico_loop *loop, mico_err *err)
 {
-    mico_task task = {.ticket = MICO_NO_TRIAL - 1, .kind = MICO_TASK_CALIBRATE};
+    mico_task task = {
+        .kind = MICO_TASK_CALIBRATE, .n = 1, .item = {{.ticket = MICO_NO_TRIAL - 1}}};
     mico_reply reply = {0};
+    const mico_outcome *outcome = &reply.item[0].outcome;
     mico_status rc = load_study(loop, err);
 
     if (rc != MICO_OK || loop->run->calib != NULL)
@@ -129,12 +148,10 @@ static mico_status calibrate(mico_loop *loop, mico_err *err)
     rc = await(loop, &task, &reply, err);
     if (rc != MICO_OK)
         return rc;
-    if (reply.outcome.state != MICO_STATE_DONE)
-        rc = mico_fail(err,
-                       reply.outcome.state == MICO_STATE_INFRASTRUCTURE ? MICO_ECOMM
-                                                                        : MICO_ENET,
-                       "calibration: %s: %s", mico_state_text(reply.outcome.state),
-                       reply.outcome.reason);
+    if (outcome->state != MICO_STATE_DONE)
+        rc = mico_fail(
+            err, outcome->state == MICO_STATE_INFRASTRUCTURE ? MICO_ECOMM : MICO_ENET,
+            "calibration: %s: %s", mico_state_text(outcome->state), outcome->reason);
     else
         rc = mico_store_calib(loop->drive->store, loop->study, reply.payload,
                               reply.payload_bytes, err);
@@ -158,11 +175,12 @@ static mico_status run_checks(mico_loop *loop, const mico_check *checks, size_t 
 {
     for (size_t i = 0; i < n; i++) {
         mico_check check = checks[i];
-        mico_task task = {.ticket = MICO_NO_TRIAL - 2 - i,
-                          .kind = MICO_TASK_TRIAL,
-                          .mode = check.mode,
-                          .split = check.split,
-                          .scheme = check.scheme};
+        mico_task task = {
+            .kind = MICO_TASK_TRIAL,
+            .mode = check.mode,
+            .split = check.split,
+            .n = 1,
+            .item = {{.ticket = MICO_NO_TRIAL - 2 - i, .scheme = check.scheme}}};
         mico_reply reply = {0};
         mico_status rc;
 
@@ -171,7 +189,9 @@ static mico_status run_checks(mico_loop *loop, const mico_check *checks, size_t 
         rc = await(loop, &task, &reply, err);
         if (rc != MICO_OK)
             return rc;
-        check.outcome = reply.outcome;
+        check.outcome = reply.item[0].outcome;
+        if (reply.held_bytes > loop->held_bytes)
+            loop->held_bytes = reply.held_bytes;
         mico_reply_free(&reply);
         if (check.outcome.state == MICO_STATE_INFRASTRUCTURE)
             return mico_fail(err, MICO_ECOMM, "%s: %s", check.name,
@@ -226,6 +246,11 @@ static mico_status run_references(mico_loop *loop, mico_err *err)
              loop->run->name, (unsigned long long)fp32->outcome.images,
              100 * mico_accuracy(&fp32->outcome), loop->ask->objective_reference,
              100 * mico_accuracy(&quantized->outcome));
+    if (loop->held_bytes > 0)
+        mico_log(MICO_LOG_INFO,
+                 "%s: an evaluator holds %.1f MiB of images, weights and buffers",
+                 loop->run->name, (double)loop->held_bytes / 1048576.0);
+    loop->trial_s = quantized->outcome.seconds;
     return MICO_OK;
 }
 
@@ -298,6 +323,12 @@ static mico_status run_study(mico_loop *loop, mico_err *err)
         rc = run_references(loop, err);
     if (rc == MICO_OK)
         rc = mico_loop_search(loop, err);
+    if (rc == MICO_OK && loop->n_bundles > 0)
+        mico_log(
+            MICO_LOG_INFO,
+            "%s: %llu evaluations in %llu bundles; an evaluator held up to %.1f MiB",
+            loop->run->name, (unsigned long long)loop->n_sent,
+            (unsigned long long)loop->n_bundles, (double)loop->held_bytes / 1048576.0);
     if (rc == MICO_OK)
         rc = run_finals(loop, err);
     if (rc != MICO_OK)
@@ -345,7 +376,7 @@ mico_status mico_driver_run(const mico_drive *drive, mico_err *err)
         mico_progress_end(&loop);
         mico_search_free(loop.searcher);
         free(loop.waiting);
-        free(loop.attempts);
+        free(loop.past);
         free(loop.seen);
         if (rc == MICO_OK &&
             mico_best(&run->study[s].problem, run->study[s].trial,

@@ -10,8 +10,6 @@
 #include <string.h>
 
 #define MAX_DUPS_IN_A_ROW 2000
-#define MAX_LOST_IN_A_ROW 5
-#define STOP_GRACE_S      5.0
 
 /* ---- schemes seen: open-addressing table of trial ids -------------------------------
  */
@@ -68,7 +66,7 @@ static uint64_t seen_find(const mico_loop *loop, const mico_scheme *scheme)
 /* ---- telling -----------------------------------------------------------------------
  */
 
-static bool finished(const mico_loop *loop, uint64_t id)
+bool mico_loop_finished(const mico_loop *loop, uint64_t id)
 {
     return loop->run->trial[id].outcome.state != MICO_STATE_PENDING;
 }
@@ -103,7 +101,7 @@ static void count_told(mico_loop *loop, const mico_trial *trial)
         loop->n_failed_told++;
 }
 
-static mico_status tell(mico_loop *loop, uint64_t id, mico_err *err)
+mico_status mico_loop_tell(mico_loop *loop, uint64_t id, mico_err *err)
 {
     const mico_trial *trial = &loop->run->trial[id];
 
@@ -128,10 +126,10 @@ static mico_status tell_next(mico_loop *loop, bool *told, mico_err *err)
     if (loop->n_told >= loop->run->n_trials)
         return MICO_OK;
     rc = settle_repeat(loop, loop->n_told, err);
-    if (rc != MICO_OK || !finished(loop, loop->n_told))
+    if (rc != MICO_OK || !mico_loop_finished(loop, loop->n_told))
         return rc;
     *told = true;
-    return tell(loop, loop->n_told, err);
+    return mico_loop_tell(loop, loop->n_told, err);
 }
 
 /* ---- asking ------------------------------------------------------------------------
@@ -159,7 +157,7 @@ static step next_step(const mico_loop *loop)
     return loop->n_told < k ? STEP_TELL : STEP_END;
 }
 
-static void enqueue(mico_loop *loop, uint64_t id)
+void mico_loop_enqueue(mico_loop *loop, uint64_t id)
 {
     loop->waiting = mico_grow(loop->waiting, loop->n_waiting, &loop->waiting_capacity,
                               sizeof *loop->waiting);
@@ -184,7 +182,7 @@ static mico_status ask_next(mico_loop *loop, mico_err *err)
         return rc;
     loop->n_distinct++;
     seen_add(loop, &loop->run->trial[trial.id]);
-    enqueue(loop, trial.id);
+    mico_loop_enqueue(loop, trial.id);
     return MICO_OK;
 }
 
@@ -205,13 +203,16 @@ static mico_status advance_fixed(mico_loop *loop, bool *end, mico_err *err)
     }
 }
 
-/* Proposes what idle workers can take; outcomes were told when they arrived. */
+/* Proposes what idle workers can take; outcomes were told when they arrived. Bundles
+ * form of up to a window's worth of proposals. */
 static mico_status advance_arrival(mico_loop *loop, bool *end, mico_err *err)
 {
     mico_status rc = MICO_OK;
 
     while (rc == MICO_OK && !budget_spent(loop) &&
-           loop->n_waiting < mico_pool_idle(loop->drive->pool))
+           (loop->n_waiting < mico_pool_idle(loop->drive->pool) ||
+            (mico_loop_bundle_most(loop) > 1 &&
+             loop->n_waiting + loop->n_flying < loop->ask->run_window)))
         rc = ask_next(loop, err);
     *end = budget_spent(loop) && loop->n_waiting == 0 && loop->n_flying == 0;
     for (uint64_t id = 0; *end && rc == MICO_OK && id < loop->run->n_trials; id++)
@@ -241,8 +242,8 @@ static mico_status ask_again(mico_loop *loop, uint64_t k, mico_err *err)
         return MICO_OK;
     loop->n_distinct++;
     seen_add(loop, trial);
-    if (!finished(loop, k))
-        enqueue(loop, k);
+    if (!mico_loop_finished(loop, k))
+        mico_loop_enqueue(loop, k);
     return MICO_OK;
 }
 
@@ -296,13 +297,13 @@ static mico_status replay_arrival(mico_loop *loop, mico_err *err)
         const mico_trial *trial = &loop->run->trial[id];
 
         events[n_events++] = (event){trial->proposed_at, id, true};
-        if (finished(loop, id) && trial->dup_of == MICO_NO_TRIAL)
+        if (mico_loop_finished(loop, id) && trial->dup_of == MICO_NO_TRIAL)
             events[n_events++] = (event){trial->finished_at, id, false};
     }
     qsort(events, n_events, sizeof *events, by_sequence);
     for (size_t i = 0; i < n_events && rc == MICO_OK; i++)
         rc = events[i].ask ? ask_again(loop, events[i].id, err)
-                           : tell(loop, events[i].id, err);
+                           : mico_loop_tell(loop, events[i].id, err);
     free(events);
     return rc;
 }
@@ -313,122 +314,9 @@ mico_status mico_loop_replay(mico_loop *loop, mico_err *err)
                                    : replay_fixed(loop, err);
 }
 
-/* ---- dispatch and replies -----------------------------------------------------------
+/* ---- the loop
+ * ------------------------------------------------------------------------
  */
-
-static uint32_t *attempts_of(mico_loop *loop, uint64_t id)
-{
-    while (id >= loop->attempts_capacity) {
-        size_t old = loop->attempts_capacity;
-
-        loop->attempts = mico_grow(loop->attempts, old, &loop->attempts_capacity,
-                                   sizeof *loop->attempts);
-        memset(loop->attempts + old, 0,
-               (loop->attempts_capacity - old) * sizeof *loop->attempts);
-    }
-    return &loop->attempts[id];
-}
-
-static mico_status dispatch(mico_loop *loop, mico_err *err)
-{
-    size_t sent = 0;
-    mico_status rc = MICO_OK;
-
-    while (sent < loop->n_waiting && mico_pool_idle(loop->drive->pool) > 0) {
-        const mico_trial *trial = &loop->run->trial[loop->waiting[sent]];
-        mico_task task = {.ticket = trial->id,
-                          .kind = MICO_TASK_TRIAL,
-                          .mode = MICO_MODE_INT,
-                          .split = MICO_SPLIT_SEARCH,
-                          .attempt = *attempts_of(loop, trial->id),
-                          .scheme = trial->scheme};
-
-        rc = mico_pool_submit(loop->drive->pool, &task, err);
-        if (rc != MICO_OK)
-            break;
-        sent++;
-        loop->n_flying++;
-    }
-    loop->n_waiting -= sent;
-    memmove(loop->waiting, loop->waiting + sent,
-            loop->n_waiting * sizeof *loop->waiting);
-    return rc;
-}
-
-static void note_best(mico_loop *loop, uint64_t id)
-{
-    size_t n = loop->run->n_trials;
-    mico_trial two[2];
-
-    if (loop->best == SIZE_MAX) {
-        loop->best = mico_best(&loop->run->problem, loop->run->trial, n);
-        if (loop->best == n)
-            loop->best = SIZE_MAX;
-        return;
-    }
-    two[0] = loop->run->trial[loop->best];
-    two[1] = loop->run->trial[id];
-    if (mico_best(&loop->run->problem, two, 2) == 1)
-        loop->best = (size_t)id;
-}
-
-/* A crash may be bad luck of the machine: it is tried again `retries` times. A lost
- * rank is never the scheme's fault and does not count. */
-static mico_status take_reply(mico_loop *loop, const mico_reply *reply, mico_err *err)
-{
-    mico_trial trial;
-    mico_state state = reply->outcome.state;
-    mico_status rc;
-
-    if (reply->ticket >= loop->run->n_trials || finished(loop, reply->ticket))
-        return MICO_OK; /* an answer that nobody waits for any more */
-    loop->n_flying--;
-    trial = loop->run->trial[reply->ticket];
-    if (state == MICO_STATE_INFRASTRUCTURE) {
-        mico_log(MICO_LOG_WARN, "trial %llu: %s; trying again",
-                 (unsigned long long)trial.id, reply->outcome.reason);
-        if (++loop->lost_in_a_row >= MAX_LOST_IN_A_ROW)
-            return mico_fail(err, MICO_ECOMM, "%s (%d attempts in a row)",
-                             reply->outcome.reason, MAX_LOST_IN_A_ROW);
-        enqueue(loop, trial.id);
-        return MICO_OK;
-    }
-    loop->lost_in_a_row = 0;
-    trial.attempts = ++*attempts_of(loop, trial.id);
-    if (state == MICO_STATE_CRASHED && trial.attempts <= loop->ask->run_retries) {
-        mico_log(MICO_LOG_WARN, "trial %llu: %s (%s); attempt %u of %llu",
-                 (unsigned long long)trial.id, mico_state_text(state),
-                 reply->outcome.reason, trial.attempts + 1,
-                 (unsigned long long)loop->ask->run_retries + 1);
-        enqueue(loop, trial.id);
-        return MICO_OK;
-    }
-    trial.outcome = reply->outcome;
-    trial.worker = reply->worker;
-    rc = mico_store_result(loop->drive->store, loop->study, &trial, err);
-    if (rc != MICO_OK)
-        return rc;
-    note_best(loop, trial.id);
-    return mico_loop_arrival(loop) ? tell(loop, trial.id, err) : MICO_OK;
-}
-
-/* Lets evaluations that are nearly done finish, so that they need not be repeated. */
-static void drain(mico_loop *loop)
-{
-    double until_s = mico_now_s() + STOP_GRACE_S;
-    mico_err ignored;
-
-    loop->n_waiting = 0;
-    while (loop->n_flying > 0 && mico_now_s() < until_s) {
-        mico_reply reply;
-
-        if (!mico_pool_next(loop->drive->pool, &reply, 0.1))
-            continue;
-        if (take_reply(loop, &reply, &ignored) != MICO_OK)
-            until_s = 0;
-        mico_reply_free(&reply);
-    }
-}
 
 mico_status mico_loop_search(mico_loop *loop, mico_err *err)
 {
@@ -438,20 +326,20 @@ mico_status mico_loop_search(mico_loop *loop, mico_err *err)
         mico_status rc;
 
         if (mico_loop_stopping(loop, err)) {
-            drain(loop);
+            mico_loop_drain(loop);
             return MICO_ESTOPPED;
         }
         rc = mico_loop_arrival(loop) ? advance_arrival(loop, &end, err)
                                      : advance_fixed(loop, &end, err);
         if (rc != MICO_OK || end)
             return rc;
-        rc = dispatch(loop, err);
+        rc = mico_loop_dispatch(loop, err);
         if (rc != MICO_OK)
             return rc;
         if (mico_pool_workers(loop->drive->pool) == 0)
             return mico_fail(err, MICO_ECOMM, "no worker is left");
         if (mico_pool_next(loop->drive->pool, &reply, 0.1)) {
-            rc = take_reply(loop, &reply, err);
+            rc = mico_loop_take(loop, &reply, err);
             mico_reply_free(&reply);
         }
         if (rc == MICO_OK)

@@ -21,9 +21,10 @@ typedef struct mico_sweep {
     mico_sweep_axis axis[8];
 } mico_sweep;
 
-/* Adds an axis from "section.key" and its list of values. */
+/* Adds an axis from "section.key" and its list of values; one that is there already may
+ * only be replaced. */
 mico_status mico_sweep_add(mico_sweep *sweep, const char *name, const char *values,
-                           mico_err *err);
+                           bool replace, mico_err *err);
 void mico_sweep_free(mico_sweep *sweep);
 
 /* Fills job->study and canonical texts from values and sweep; errors get one line each.

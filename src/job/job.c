@@ -148,11 +148,12 @@ static void complain_unknown(parse *p, int line, const char *section, const char
     mico_str_free(&text);
 }
 
-static void take_sweep(parse *p, int line, const char *name, const char *value)
+static void take_sweep(parse *p, int line, const char *name, const char *value,
+                       bool override)
 {
     mico_err err;
 
-    if (mico_sweep_add(&p->sweep, name, value, &err) != MICO_OK)
+    if (mico_sweep_add(&p->sweep, name, value, override, &err) != MICO_OK)
         complain(p, line, err.text);
 }
 
@@ -191,7 +192,7 @@ static void end_value(parse *p)
     if (p->value == NULL)
         return;
     if (strcmp(p->section, "sweep") == 0)
-        take_sweep(p, p->value_line, p->key, p->value);
+        take_sweep(p, p->value_line, p->key, p->value, false);
     else
         take(p, p->value_line, p->section, p->key, p->value, false);
     free(p->value);
@@ -244,7 +245,7 @@ static void take_set(parse *p, const char *set)
 
         snprintf(full, sizeof full, "%.*s", (int)(equals - dot - 1), dot + 1);
         if (second != NULL)
-            take_sweep(p, 0, full, equals + 1);
+            take_sweep(p, 0, full, equals + 1, true);
         else
             mico_str_add(p->errors, "--set %s: must be sweep.section.key=values\n",
                          set);
@@ -259,6 +260,23 @@ static void take_set(parse *p, const char *set)
         value[--n] = '\0';
     take(p, 0, section, name, value, true);
     free(value);
+}
+
+static bool is_given(const parse *p, const mico_key *key)
+{
+    for (size_t a = 0; a < p->sweep.n_axes; a++)
+        if (p->sweep.axis[a].key == key)
+            return true;
+    return p->values.text[key - mico_keys] != NULL;
+}
+
+/* A table stands for network and data, which are all that must be given. */
+static bool has_table(const parse *p)
+{
+    const mico_key *key = mico_key_find("net", "table");
+    const char *text = p->values.text[key - mico_keys];
+
+    return is_given(p, key) && (text == NULL || text[0] != '\0');
 }
 
 mico_status mico_job_parse(mico_job **out, const char *text, size_t n, const char *name,
@@ -279,11 +297,8 @@ mico_status mico_job_parse(mico_job **out, const char *text, size_t n, const cha
     snprintf(job->path, sizeof job->path, "%s", name);
     for (size_t i = 0; i < mico_n_keys; i++) {
         const mico_key *key = &mico_keys[i];
-        bool swept = false;
 
-        for (size_t a = 0; a < p.sweep.n_axes; a++)
-            swept = swept || p.sweep.axis[a].key == key;
-        if (key->preset == NULL && p.values.text[i] == NULL && !swept) {
+        if (key->preset == NULL && !is_given(&p, key) && !has_table(&p)) {
             char missing[160];
 
             snprintf(missing, sizeof missing, "[%s] %s is missing: %s", key->section,

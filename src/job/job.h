@@ -31,6 +31,7 @@ typedef struct mico_study {
     uint64_t study_seed, study_budget;
     double study_wallclock_s;
     char net_path[4 * MICO_JOB_TEXT], net_mul[MICO_JOB_TEXT], net_add[MICO_JOB_TEXT];
+    char net_table[4 * MICO_JOB_TEXT];
     char data_path[4 * MICO_JOB_TEXT], data_transform[MICO_JOB_TEXT];
     char data_calibration[MICO_JOB_TEXT], data_search[MICO_JOB_TEXT],
         data_final[MICO_JOB_TEXT];
@@ -38,14 +39,16 @@ typedef struct mico_study {
     char space_first_last[MICO_JOB_TEXT], space_tie[MICO_JOB_TEXT];
     char space_granularity[MICO_JOB_TEXT], space_weight_scale[MICO_JOB_TEXT];
     char space_act_range[MICO_JOB_TEXT], space_act_codes[MICO_JOB_TEXT];
+    char space_profile[MICO_JOB_TEXT];
     double space_percentile;
     char objective_goal[MICO_JOB_TEXT], objective_subject_to[4 * MICO_JOB_TEXT];
     char objective_cost[MICO_JOB_TEXT], objective_reference[MICO_JOB_TEXT];
     char search_method[MICO_JOB_TEXT];
     uint64_t search_inits, search_candidates, search_trees;
     uint64_t search_population, search_tournament;
-    uint64_t run_parallel, run_window, run_retries, run_max_failures, run_memory_bytes;
-    char run_order[MICO_JOB_TEXT], run_driver[MICO_JOB_TEXT];
+    uint64_t run_parallel, run_window, run_retries, run_max_failures;
+    uint64_t run_memory_bytes, run_bundle, run_keep_bytes;
+    char run_order[MICO_JOB_TEXT], run_driver[MICO_JOB_TEXT], run_reuse[MICO_JOB_TEXT];
     double run_timeout_s, run_flush_s;
     char report_title[MICO_JOB_TEXT];
     char *canonical; /* this study as INI text: what is hashed, stored and sent */

@@ -48,8 +48,27 @@ static mico_status add_range(mico_sweep_axis *axis, const char *item, const char
     return MICO_OK;
 }
 
+/* Takes the axis of a key out; false: there is none. */
+static bool remove_axis(mico_sweep *sweep, const mico_key *key)
+{
+    for (size_t a = 0; a < sweep->n_axes; a++) {
+        mico_sweep_axis *axis = &sweep->axis[a];
+
+        if (axis->key != key)
+            continue;
+        for (size_t i = 0; i < axis->n; i++)
+            free(axis->value[i]);
+        free(axis->value);
+        sweep->n_axes--;
+        memmove(axis, axis + 1, (sweep->n_axes - a) * sizeof *axis);
+        sweep->axis[sweep->n_axes] = (mico_sweep_axis){0};
+        return true;
+    }
+    return false;
+}
+
 mico_status mico_sweep_add(mico_sweep *sweep, const char *name, const char *values,
-                           mico_err *err)
+                           bool replace, mico_err *err)
 {
     const char *rest = values;
     char section[64], item[4 * MICO_JOB_TEXT], separator;
@@ -62,11 +81,10 @@ mico_status mico_sweep_add(mico_sweep *sweep, const char *name, const char *valu
     if (mico_key_find(section, dot + 1) == NULL)
         return mico_fail(err, MICO_EJOB, "sweep: there is no key '%s' in [%s]", dot + 1,
                          section);
+    if (remove_axis(sweep, mico_key_find(section, dot + 1)) && !replace)
+        return mico_fail(err, MICO_EJOB, "sweep: '%s' is given twice", name);
     if (sweep->n_axes == sizeof sweep->axis / sizeof sweep->axis[0])
         return mico_fail(err, MICO_EJOB, "sweep: more than %zu keys", sweep->n_axes);
-    for (size_t a = 0; a < sweep->n_axes; a++)
-        if (sweep->axis[a].key == mico_key_find(section, dot + 1))
-            return mico_fail(err, MICO_EJOB, "sweep: '%s' is given twice", name);
     axis = &sweep->axis[sweep->n_axes++];
     axis->key = mico_key_find(section, dot + 1);
     separator = strchr(values, '|') != NULL ? '|' : ',';
@@ -147,6 +165,8 @@ static void check_study(const mico_study *s, const char *name, mico_str *errors)
         mico_str_add(errors, "%s: [run] parallel must be 1 to 100000\n", name);
     if (s->run_window > 1000000)
         mico_str_add(errors, "%s: [run] window must be at most 1000000\n", name);
+    if (s->run_bundle > 64)
+        mico_str_add(errors, "%s: [run] bundle must be 0 to 64\n", name);
     if (!(s->space_percentile > 0 && s->space_percentile <= 1))
         mico_str_add(errors, "%s: [space] percentile must be above 0 and at most 1\n",
                      name);
@@ -199,6 +219,7 @@ static void make_study(mico_study *s, const char *const *value, const char *suff
     canonical_text(&text, full, true);
     s->canonical = text.text;
     resolve_paths(s->net_path, sizeof s->net_path, name);
+    resolve_paths(s->net_table, sizeof s->net_table, name);
     resolve_paths(s->data_path, sizeof s->data_path, name);
 }
 

@@ -46,6 +46,7 @@ typedef struct broker {
 
     bool busy;
     mico_task task;
+    mico_status blame; /* of what goes wrong with it: mico_reply.blame */
     double start_s, deadline_s;
 } broker;
 
@@ -184,11 +185,14 @@ static void answer_failure(broker *b, mico_state state, const char *reason)
     if (!b->busy)
         return;
     mico_reply_fail(&reply, &b->task, state, "%s", reason);
-    reply.outcome.seconds = mico_now_s() - b->start_s;
+    reply.blame = b->blame;
+    for (uint32_t i = 0; i < reply.n; i++)
+        reply.item[i].outcome.seconds = (mico_now_s() - b->start_s) / reply.n;
     answer(b, &reply);
 }
 
-/* A study that cannot be loaded is not the scheme's fault, whatever went wrong. */
+/* A study that cannot be loaded is not the scheme's fault, whatever went wrong; but it
+ * is the job's if that leaves too little memory for it. */
 static void answer_death(broker *b, int status, bool loaded)
 {
     mico_str text = {0};
@@ -201,9 +205,11 @@ static void answer_death(broker *b, int status, bool loaded)
     } else if (WIFEXITED(status) && WEXITSTATUS(status) == MICO_EXIT_OOM) {
         state = MICO_STATE_OUT_OF_MEMORY;
         mico_str_add(&text, "no memory left");
-        if (b->limits.memory_bytes > 0)
+        if (b->limits.memory_bytes > 0) {
+            b->blame = MICO_EJOB;
             mico_str_add(&text, " (limit %.0f MiB)",
                          (double)b->limits.memory_bytes / 1048576.0);
+        }
     } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
         state =
             MICO_STATE_OUT_OF_MEMORY; /* we did not: it was the kernel, most likely */
@@ -229,7 +235,7 @@ static void answer_overdue(broker *b)
 
     end_evaluator(b, 0);
     mico_str_add(&text, "%safter %.1f s", loaded ? "" : "loading the study: no end ",
-                 loaded ? b->limits.timeout_s : b->load_timeout_s);
+                 loaded ? b->limits.timeout_s * b->task.n : b->load_timeout_s);
     answer_failure(b, loaded ? MICO_STATE_TIMEOUT : MICO_STATE_INFRASTRUCTURE,
                    text.text);
     mico_str_free(&text);
@@ -251,8 +257,25 @@ static void pass_task(broker *b)
     mico_channel_send(&b->evaluator, MICO_MSG_TASK, w.bytes, w.len);
     mico_writer_free(&w);
     b->start_s = mico_now_s();
-    b->deadline_s =
-        b->limits.timeout_s > 0 ? b->start_s + b->limits.timeout_s : INFINITY;
+    b->deadline_s = b->limits.timeout_s > 0
+                        ? b->start_s + b->limits.timeout_s * b->task.n
+                        : INFINITY;
+}
+
+/* The evaluator's last word: it could not load the study. */
+static void pass_load_failure(broker *b, const mico_frame *f)
+{
+    mico_reader r = {.bytes = f->bytes, .len = f->n};
+    mico_err err;
+    mico_str text = {0};
+
+    if (mico_get_u8(&r) == MICO_EJOB)
+        b->blame = MICO_EJOB;
+    mico_get_text(&r, err.text, sizeof err.text);
+    mico_str_add(&text, "loading the study: %s", err.text);
+    end_evaluator(b, DYING_S);
+    answer_failure(b, MICO_STATE_INFRASTRUCTURE, text.text);
+    mico_str_free(&text);
 }
 
 static void pass_reply(broker *b, const mico_frame *f)
@@ -265,7 +288,7 @@ static void pass_reply(broker *b, const mico_frame *f)
         reject(b, err.text);
         return;
     }
-    if (!mico_reader_ok(&r) || reply.ticket != b->task.ticket)
+    if (!mico_reader_ok(&r) || !mico_reply_answers(&reply, &b->task))
         reject(b, r.at < r.len ? "reply message: too long" : "reply to another task");
     else
         answer(b, &reply);
@@ -282,13 +305,7 @@ static void hear_evaluator(broker *b)
             b->ready = true;
             pass_task(b);
         } else if (f.type == MICO_MSG_FAILED && !b->ready && b->busy) {
-            mico_str text = {0};
-
-            mico_str_add(&text, "loading the study: %.*s", (int)f.n,
-                         (const char *)f.bytes);
-            end_evaluator(b, DYING_S);
-            answer_failure(b, MICO_STATE_INFRASTRUCTURE, text.text);
-            mico_str_free(&text);
+            pass_load_failure(b, &f);
         } else if (f.type == MICO_MSG_REPLY && b->ready && b->busy) {
             pass_reply(b, &f);
         } else {
@@ -330,6 +347,7 @@ static void take_task(broker *b, const mico_frame *f)
     if (b->pid != 0)
         hear_evaluator(b); /* not one that died or went mad since its last task */
     b->busy = true;
+    b->blame = MICO_ECOMM;
     b->start_s = mico_now_s();
     if (b->blob == NULL) {
         answer_failure(b, MICO_STATE_INFRASTRUCTURE, "no study was loaded");

@@ -24,10 +24,36 @@
 #define UNDER_ASAN 0
 #endif
 
+#define LEAST_BYTES ((uint64_t)1 << 20) /* beside program and libraries */
+
 static void leave_oom(size_t bytes)
 {
     (void)bytes;
     _exit(MICO_EXIT_OOM);
+}
+
+uint64_t mico_used_bytes(void)
+{
+    unsigned long long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    if (f == NULL)
+        return 0;
+    if (fscanf(f, "%llu", &pages) != 1)
+        pages = 0;
+    fclose(f);
+    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Under a limit that does not even hold what is there, the stack cannot grow. */
+static mico_status check_memory(uint64_t memory_bytes, mico_err *err)
+{
+    uint64_t used = mico_used_bytes();
+
+    if (memory_bytes == 0 || UNDER_ASAN || used + LEAST_BYTES <= memory_bytes)
+        return MICO_OK;
+    return mico_fail(err, MICO_EJOB, "the program alone takes %.0f MiB of addresses",
+                     (double)used / 1048576.0);
 }
 
 static void limit_resources(uint64_t memory_bytes)
@@ -47,6 +73,17 @@ static void flush(mico_channel *c)
         mico_channel_wait(c, -1);
 }
 
+static void send_failure(mico_channel *c, const mico_err *err)
+{
+    mico_writer w = {0};
+
+    mico_put_u8(&w, (uint8_t)err->status);
+    mico_put_text(&w, err->text);
+    mico_channel_send(c, MICO_MSG_FAILED, w.bytes, w.len);
+    mico_writer_free(&w);
+    flush(c);
+}
+
 /* The next task; does not return once the zygote is gone or says anything else. */
 static void next_task(mico_channel *c, mico_task *task)
 {
@@ -63,11 +100,19 @@ static void next_task(mico_channel *c, mico_task *task)
         _exit(1);
 }
 
-static void send_reply(mico_channel *c, const mico_reply *reply)
+static void send_reply(mico_channel *c, const mico_task *task, const mico_reply *reply)
 {
     mico_writer w = {0};
 
     mico_reply_put(&w, reply);
+    if (w.len > MICO_MESSAGE_LIMIT) {
+        mico_reply failure;
+
+        mico_reply_fail(&failure, task, MICO_STATE_BAD_OUTPUT,
+                        "an answer of %zu bytes is above the limit", w.len);
+        w.len = 0;
+        mico_reply_put(&w, &failure);
+    }
     mico_channel_send(c, MICO_MSG_REPLY, w.bytes, w.len);
     mico_writer_free(&w);
     flush(c);
@@ -77,18 +122,25 @@ static void send_reply(mico_channel *c, const mico_reply *reply)
 
 /* MICO_FAULT="crash@17,hang@18,oom@19,exit@20,garbage@21" makes the evaluator fail in
  * that way at these tickets, so that tests of the whole program can watch it recover.
- * Only the first attempt fails; "crash!@17" fails at every attempt. */
+ * Only the first attempt fails; "crash!@17" fails at every attempt. In a bundle one
+ * such ticket is enough. */
 static bool fault_is(const char *item, const mico_task *task, char *kind, size_t size)
 {
     size_t len = strcspn(item, "@,");
-    bool always = len > 0 && item[len - 1] == '!';
+    bool always = len > 0 && item[len - 1] == '!', hit = false;
+    unsigned long long ticket;
     char *end;
 
-    if (item[len] != '@' || strtoull(item + len + 1, &end, 10) != task->ticket ||
-        end == item + len + 1 || (task->attempt > 0 && !always))
+    if (item[len] != '@')
         return false;
+    ticket = strtoull(item + len + 1, &end, 10);
+    if (end == item + len + 1)
+        return false;
+    for (uint32_t i = 0; i < task->n; i++)
+        hit = hit || (task->item[i].ticket == ticket &&
+                      (task->item[i].attempt == 0 || always));
     snprintf(kind, size, "%.*s", (int)(len - always), item);
-    return true;
+    return hit;
 }
 
 static void fail_so(const char *kind, mico_channel *c)
@@ -126,34 +178,28 @@ _Noreturn void mico_evaluator_run(int fd, const mico_service *service,
 {
     mico_err err = {MICO_EBUG, "no reason given"};
     mico_channel c;
-    void *state;
+    void *state = NULL;
 
     mico_channel_open(&c, fd);
-    limit_resources(memory_bytes);
-    state = service->load(blob, n, &err);
+    if (check_memory(memory_bytes, &err) == MICO_OK) {
+        limit_resources(memory_bytes);
+        state = service->load(blob, n, &err);
+    }
     if (state == NULL) {
-        mico_channel_send(&c, MICO_MSG_FAILED, err.text, strlen(err.text));
-        flush(&c);
+        send_failure(&c, &err);
         _exit(0);
     }
     mico_channel_send(&c, MICO_MSG_READY, NULL, 0);
     flush(&c);
     for (;;) {
         mico_task task;
-        mico_reply reply = {0};
+        mico_reply reply;
 
         next_task(&c, &task);
         apply_faults(&task, &c);
-        reply.ticket = task.ticket;
+        mico_reply_begin(&reply, &task);
         service->serve(state, &task, &reply);
-        if (reply.payload_bytes > MICO_MESSAGE_LIMIT - 1024) {
-            size_t bytes = reply.payload_bytes;
-
-            mico_reply_free(&reply);
-            mico_reply_fail(&reply, &task, MICO_STATE_BAD_OUTPUT,
-                            "an answer of %zu bytes is above the limit", bytes);
-        }
-        send_reply(&c, &reply);
+        send_reply(&c, &task, &reply);
         mico_reply_free(&reply);
     }
 }

@@ -259,7 +259,7 @@ static void hear_reply(mpi_pool *p, const parcel *m)
         return; /* given up before, and told so */
     if (mico_reply_get(&r, &reply, &err) != MICO_OK) {
         lose(p, m->peer, "sent a damaged reply");
-    } else if (!mico_reader_ok(&r) || reply.ticket != k->task.ticket) {
+    } else if (!mico_reader_ok(&r) || !mico_reply_answers(&reply, &k->task)) {
         mico_reply_free(&reply);
         lose(p, m->peer, "sent a reply to another task");
     } else {

@@ -15,7 +15,12 @@
  *                 if (mico_pool_next(pool, &reply, 0.05))
  *                     ... mico_reply_free(&reply);
  *             }
- *             mico_pool_close(pool); */
+ *             mico_pool_close(pool);
+ *
+ * A task is a *bundle* of one or more schemes, evaluated together so that what they
+ * share is computed once. Where a bundle of several dies nobody knows whose fault it
+ * was: all its schemes come back with the same failed state, and the driver asks for
+ * each alone. */
 #ifndef MICO_WIRE_WIRE_H
 #define MICO_WIRE_WIRE_H
 
@@ -27,26 +32,47 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define MICO_BUNDLE_MOST 64 /* schemes of one task */
+
 typedef enum mico_task_kind {
     MICO_TASK_CALIBRATE = 1, /* answer: payload = packed mico_calib */
-    MICO_TASK_TRIAL = 2,     /* answer: outcome */
+    MICO_TASK_TRIAL = 2,     /* answer: outcomes */
 } mico_task_kind;
 
-typedef struct mico_task {
+typedef struct mico_task_item {
     uint64_t ticket; /* the driver's number for it; comes back in the reply */
+    uint32_t attempt;
+    mico_scheme scheme; /* no layers: none is needed (calibration, fp32) */
+} mico_task_item;
+
+typedef struct mico_task {
     mico_task_kind kind;
     mico_mode mode;
     mico_split_name split;
-    uint32_t attempt;
-    mico_scheme scheme;
+    uint64_t from, to; /* images [from, to) of the split; to = 0: all that follow */
+    bool want_right;   /* the reply is to say which images were predicted correctly */
+    uint32_t n;        /* 1 .. MICO_BUNDLE_MOST */
+    mico_task_item item[MICO_BUNDLE_MOST];
 } mico_task;
 
-typedef struct mico_reply {
+/* One scheme's part of a reply. */
+typedef struct mico_reply_item {
     uint64_t ticket;
-    uint32_t worker;      /* rank that did it */
-    mico_outcome outcome; /* of the attempt */
-    uint8_t *payload;     /* calibrate: the blob; else NULL */
+    mico_outcome outcome; /* of the attempt, on the task's images */
+    double loss_sum;      /* what outcome.loss is the mean of */
+    uint64_t *right;      /* bit i%64 of word i/64: the task's i-th image was predicted
+                             correctly; NULL unless asked for and done */
+} mico_reply_item;
+
+typedef struct mico_reply {
+    uint32_t worker;     /* rank that did it */
+    mico_status blame;   /* of a failure: MICO_EJOB where only another job can help
+                            (its [run] memory is too small), else MICO_ECOMM */
+    uint64_t held_bytes; /* memory that network, images and buffers take there; or 0 */
+    uint8_t *payload;    /* calibrate: the blob; else NULL */
     size_t payload_bytes;
+    uint32_t n; /* as in the task, in its order */
+    mico_reply_item item[MICO_BUNDLE_MOST];
 } mico_reply;
 
 void mico_reply_free(mico_reply *reply);
@@ -57,18 +83,37 @@ mico_status mico_task_get(mico_reader *r, mico_task *out, mico_err *err);
 void mico_reply_put(mico_writer *w, const mico_reply *reply);
 mico_status mico_reply_get(mico_reader *r, mico_reply *out, mico_err *err);
 
-/* Limits of one evaluation; 0 = none. */
+/* What is known of one scheme on the first images of a split: parts in order, added up.
+ * Any division of a split gives the same counts and bits. */
+typedef struct mico_partial {
+    uint64_t images, correct;
+    double loss_sum, seconds;
+    uint64_t *right; /* of all images so far; NULL once a part came without bits */
+} mico_partial;
+
+/* Adds what was found on the images that follow; part's state is done. */
+void mico_partial_add(mico_partial *sum, const mico_reply_item *part);
+void mico_partial_outcome(const mico_partial *sum, mico_outcome *out);
+void mico_partial_free(mico_partial *sum);
+
+/* Limits of the evaluation of one scheme (a bundle of n has n times the time); 0 =
+ * none. */
 typedef struct mico_limits {
     double timeout_s;
     uint64_t memory_bytes;
 } mico_limits;
 
 /* What an evaluator does; runs in the child. load builds the state from the driver's
- * blob (NULL: failed, err says why); serve answers one task. */
+ * blob (NULL: failed, err says why; MICO_EJOB: and the job must change); serve answers
+ * one task: the reply has the task's tickets, states are for it to set. */
 typedef struct mico_service {
     void *(*load)(const uint8_t *blob, size_t n, mico_err *err);
     void (*serve)(void *state, const mico_task *task, mico_reply *reply);
 } mico_service;
+
+/* Addresses that this process uses, which is what a limit on memory counts; 0 where
+ * that cannot be known. */
+uint64_t mico_used_bytes(void);
 
 /* ---- zygote -------------------------------------------------------------- */
 

@@ -14,7 +14,7 @@
 
 #include <sys/types.h>
 
-#define MICO_WIRE_VERSION  1
+#define MICO_WIRE_VERSION  2
 #define MICO_MESSAGE_LIMIT ((size_t)64 << 20) /* bytes of one message */
 
 /* Loading reads networks and data sets from file systems that may be slow today. */
@@ -36,8 +36,14 @@ typedef enum mico_message {
     MICO_MSG_STOP,   /* empty: leave */
     MICO_MSG_BYE,    /* empty: will do no more work */
     MICO_MSG_READY,  /* empty: the study is loaded */
-    MICO_MSG_FAILED, /* why it could not be loaded */
+    MICO_MSG_FAILED, /* status, and why it could not be loaded */
 } mico_message;
+
+/* Words that hold a bit for each image. */
+static inline size_t mico_bit_words(uint64_t images)
+{
+    return (size_t)(images / 64 + (images % 64 > 0));
+}
 
 /* ---- msg.c: packing beside tasks and replies --------------------------- */
 
@@ -47,6 +53,12 @@ void mico_load_put(mico_writer *w, const mico_limits *limits, const uint8_t *blo
 /* *blob points into the reader's bytes. */
 mico_status mico_load_get(mico_reader *r, mico_limits *limits, const uint8_t **blob,
                           size_t *n, mico_err *err);
+
+/* An empty reply to this task. */
+void mico_reply_begin(mico_reply *reply, const mico_task *task);
+
+/* True if the reply is one to this task: its tickets, its images, bits if asked for. */
+bool mico_reply_answers(const mico_reply *reply, const mico_task *task);
 
 /* A reply that says why there is no answer to this task. */
 void mico_reply_fail(mico_reply *reply, const mico_task *task, mico_state state,

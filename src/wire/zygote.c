@@ -92,7 +92,7 @@ bool mico_zygote_answer(mico_zygote *zygote, const mico_task *task, mico_reply *
         mico_reader r = {.bytes = f.bytes, .len = f.n};
 
         if (f.type == MICO_MSG_REPLY && mico_reply_get(&r, reply, &err) == MICO_OK) {
-            if (reply->ticket == task->ticket)
+            if (mico_reply_answers(reply, task))
                 return true;
             mico_reply_free(reply);
         }

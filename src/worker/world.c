@@ -54,17 +54,35 @@ mico_status mico_world_preprocess(mico_net *net, const char *mul, const char *ad
     return mico_net_set_preprocess(net, m, a, n, err);
 }
 
-mico_status mico_world_quant(mico_quant *quant, const char *granularity,
-                             const char *weight_scale, const char *act_range,
-                             const char *act_codes, double percentile, mico_err *err)
+/* MICO_EUSAGE with a list of all profiles. */
+static mico_status no_profile(const char *text, mico_err *err)
+{
+    char list[128] = "";
+
+    for (unsigned p = 0; p < MICO_N_PROFILES; p++) {
+        const size_t n = strlen(list);
+
+        snprintf(list + n, sizeof list - n, "%s%s", p > 0 ? ", " : "",
+                 mico_profile_text((mico_profile)p));
+    }
+    return mico_fail(err, MICO_EUSAGE, "profile: '%s' is not one of %s", text, list);
+}
+
+mico_status mico_world_quant(mico_quant *quant, const char *profile,
+                             const char *granularity, const char *weight_scale,
+                             const char *act_range, const char *act_codes,
+                             double percentile, mico_err *err)
 {
     static const char *const ranges[] = {
         [MICO_RANGE_MSE] = "mse",
         [MICO_RANGE_MAX] = "max",
         [MICO_RANGE_PERCENTILE] = "percentile",
     };
+    mico_profile found;
     size_t range;
 
+    if (!mico_profile_parse(profile, &found))
+        return no_profile(profile, err);
     for (range = 0; range < sizeof ranges / sizeof ranges[0]; range++)
         if (strcmp(act_range, ranges[range]) == 0)
             break;
@@ -85,6 +103,7 @@ mico_status mico_world_quant(mico_quant *quant, const char *granularity,
                          "unsigned",
                          act_codes);
     *quant = mico_quant_default;
+    quant->profile = found;
     quant->granularity =
         strcmp(granularity, "tensor") == 0 ? MICO_PER_TENSOR : MICO_PER_CHANNEL;
     quant->weight_rule =
@@ -100,9 +119,9 @@ mico_status mico_world_open(mico_world *world, const mico_study *study, mico_err
     mico_world w = {0};
     mico_status rc;
 
-    rc = mico_world_quant(&w.quant, study->space_granularity, study->space_weight_scale,
-                          study->space_act_range, study->space_act_codes,
-                          study->space_percentile, err);
+    rc = mico_world_quant(&w.quant, study->space_profile, study->space_granularity,
+                          study->space_weight_scale, study->space_act_range,
+                          study->space_act_codes, study->space_percentile, err);
     if (rc != MICO_OK)
         goto out;
     rc = mico_net_load(&w.net, study->net_path, err);
@@ -138,9 +157,36 @@ out:
     return rc;
 }
 
+static uint64_t data_bytes(const mico_data *data)
+{
+    uint64_t value = data->type == MICO_RAW_F32 ? sizeof(float) : 1;
+
+    return data->n == 0 ? 0
+                        : data->n * (value * mico_shape_count(&data->shape) +
+                                     sizeof *data->label);
+}
+
+uint64_t mico_world_bytes(const mico_world *world)
+{
+    uint64_t bytes = data_bytes(&world->data->train) + data_bytes(&world->data->test);
+
+    for (size_t l = 0; l < world->net->n_layers; l++)
+        bytes += mico_layer_weights(world->net, l) * sizeof(float);
+    return bytes;
+}
+
 void mico_world_close(mico_world *world)
 {
     mico_net_free(world->net);
     mico_dataset_free(world->data);
     *world = (mico_world){0};
+}
+
+void mico_world_tune(mico_eval *eval)
+{
+    const char *tune = getenv("MICO_TUNE");
+
+    mico_eval_set_isa(eval, getenv("MICO_ISA"));
+    if (tune == NULL || strcmp(tune, "off") != 0)
+        mico_eval_tune(eval, true);
 }

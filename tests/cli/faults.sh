@@ -48,6 +48,13 @@ s = h5py.File("bad.h5")["studies"]["small"]
 print(",".join(str(x) for x in s["state"][:12]), s["attempts"][3], s["attempts"][6])'
     prints '^1,1,1,3,3,1,4,1,5,1,1,6 2 1$'
 fi
+# every way to make bundles ends the same: who was in one with the culprit loses nothing
+for bundle in 1 3; do
+    MICO_FAULT='crash!@3,exit!@4,hang@6,oom@8,garbage@11' run 0 "$sweep" small.ini -o bundle.h5 \
+        --fresh --set run.timeout=1s --set run.bundle=$bundle --progress never
+    same "$(digest_of)" "$failed" "failed trials, bundles of $bundle"
+    [ $bundle = 1 ] || says 'trial [0-9]+ in a bundle of 3: crashed \(SIGSEGV\); 3 are tried alone'
+done
 # once recorded they stay so: a resumed run does not try them again
 run 0 "$sweep" small.ini -q --json -o bad.h5 --set run.timeout=1s
 same "$(json 'j["digest"]')" "$failed" "resumed with failed trials"
@@ -93,8 +100,8 @@ says 'calibration: crashed: SIGSEGV'
 if ! grep -q __asan_init "$sweep"; then
     run 0 "$sweep" small.ini -q -o m.h5 --set run.memory=2GiB
     same "$(digest_of)" "$digest" "a generous memory limit"
-    run 75 "$sweep" small.ini -q -o m2.h5 --set run.memory=1MiB
-    says 'memory'
+    run 2 "$sweep" small.ini -q -o m2.h5 --set run.memory=1MiB && silent && one_message
+    says '\[run\] memory = 1 MiB is too little: '
     run 0 "$sweep" small.ini -q -o m2.h5
     same "$(digest_of)" "$digest" "resumed with enough memory"
 fi

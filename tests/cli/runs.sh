@@ -26,6 +26,13 @@ same "$(digest_of)" "$digest" "a second run"
 # the portable C kernels count the same answers as the fast ones
 MICO_ISA=c job -o c.h5
 same "$(digest_of)" "$digest" "MICO_ISA=c"
+# neither does it matter which schemes are evaluated together, and how
+for set in run.bundle=1 run.bundle=3 run.reuse=off run.keep=64MiB 'run.bundle=64 --set run.keep=100KiB'; do
+    # shellcheck disable=SC2086 # two options
+    job --fresh -o bundle.h5 --set $set
+    same "$(digest_of)" "$digest" "$set"
+done
+run 2 "$sweep" small.ini -o left.h5 --set run.bundle=65 && silent && says 'bundle must be 0 to 64'
 # what may differ between two places does not matter
 (mkdir elsewhere && cd elsewhere && run 0 "$sweep" ../small.ini -q -o d.h5 \
     --set run.memory=4GiB --set report.title=Other --set run.flush=0s && cp out err ..)
@@ -97,6 +104,7 @@ job -o arrival.h5 --set run.order=arrival --json
 same "$(json 'j["digest"]')" "$arrival" "order = arrival, resumed when complete"
 for set in space.first_last=8 space.tie=wa space.granularity=tensor space.weight_scale=mico \
     space.act_range=max space.act_range=percentile space.act_codes=unsigned \
+    space.profile=dynamic space.profile=mico \
     'space.weight_bits=1,t,2-4' 'objective.subject_to='; do
     job -o set.h5 --fresh --set study.budget=8 --set "$set" --json
     same "$(json 'j["trials"], j["failed"]')" "(8, 0)" "--set $set"

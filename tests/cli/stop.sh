@@ -11,11 +11,13 @@ resumed() { # RESULTS what
     same "$("$python" "$here/journal.py" "${1%.h5}.journal" 5)" 24 "results in the journal after $2"
 }
 # An evaluator that hangs at a known trial holds a run there for as long as a test needs.
-held() { # RESULTS TRIAL command...: starts it and waits until it has got that far
-    local results=$1 trial=$2
-    shift 2
-    MICO_FAULT=hang@$trial start "$@" "$sweep" small.ini -o "$results" --progress never
-    wait_for_results "${results%.h5}.journal" "$trial" "$child"
+held() { # RESULTS TRIAL: starts a run and waits until it has got that far, one by one
+    MICO_FAULT=hang@$2 start "$sweep" small.ini -o "$1" --progress never --set run.bundle=1
+    wait_for_results "${1%.h5}.journal" "$2" "$child"
+}
+held_bundle() { # RESULTS: the same in the second bundle of eight
+    MICO_FAULT=hang@9 start "$sweep" small.ini -o "$1" --progress never
+    wait_for_results "${1%.h5}.journal" 8 "$child"
 }
 gone() { # the process and every process of its session
     for _ in $(seq 100); do
@@ -34,6 +36,15 @@ for signal in USR1 TERM INT; do
     says 'stopped by .*nothing is lost'
     gone "SIG$signal"
     resumed "$signal.h5" "SIG$signal"
+done
+# what a bundle has not answered is evaluated again
+for signal in USR1 KILL; do
+    held_bundle "bundle$signal.h5"
+    kill -"$signal" "$child"
+    if [ $signal = USR1 ]; then ended 75 "SIGUSR1 in a bundle"; else wait "$child" 2>/dev/null || true; fi
+    gone "SIG$signal in a bundle"
+    same "$("$python" "$here/journal.py" "bundle$signal.journal" 5)" 8 "results before SIG$signal"
+    resumed "bundle$signal.h5" "SIG$signal in a bundle"
 done
 # the second signal leaves at once, without waiting for evaluations
 held twice.h5 9
@@ -77,7 +88,7 @@ resumed any.h5 "kills at any moment"
 ls any.h5.tmp* any.journal.tmp* >left.txt 2>/dev/null && complain "left behind: $(cat left.txt)"
 # order = arrival resumes too
 MICO_FAULT=hang@9 start "$sweep" small.ini -q -o arrival.h5 --set run.order=arrival
-wait_for_results arrival.journal 9 "$child"
+wait_for_results arrival.journal 8 "$child"
 kill -KILL "$child"
 wait "$child" 2>/dev/null || true
 run 0 "$sweep" small.ini -q -o arrival.h5 --set run.order=arrival --json

@@ -54,6 +54,10 @@ for ranks in 1 2 4; do
     same "$(json 'j["digest"], j["best"]')" "('$digest', $best)" "$ranks ranks"
     same "$(wc -l <out)" 1 "lines on stdout of $ranks ranks"
 done
+mpi 0 2 -o bundle1.h5 --set run.bundle=1
+same "$(digest_of)" "$digest" "2 ranks, one by one"
+mpi 0 4 -o bundle8.h5 --set run.bundle=8 --set run.parallel=16 --set run.window=8 --set run.reuse=off
+same "$(digest_of)" "$digest" "4 ranks, bundles of 8 that share nothing"
 mpi 0 3 -o dedicated.h5 --set run.driver=dedicated
 same "$(digest_of)" "$digest" "driver = dedicated"
 mpi 0 1 -o dedicated1.h5 --set run.driver=dedicated
@@ -77,6 +81,8 @@ MICO_FAULT=$run_faults run 0 "$sweep" small.ini -q -o faults.h5 --json
 wanted=$(json 'j["digest"], j["failed"]')
 MICO_FAULT=$run_faults mpi 0 3 -o faults3.h5 --json
 same "$(json 'j["digest"], j["failed"]')" "$wanted" "failed trials on three ranks"
+MICO_FAULT=$run_faults mpi 0 2 -o faults2.h5 --set run.bundle=2 --json
+same "$(json 'j["digest"], j["failed"]')" "$wanted" "failed trials on two ranks, bundles of two"
 
 # ---- stopped, killed
 

@@ -47,19 +47,19 @@ typedef struct tally {
 
 static void take(tally *t, mico_reply *reply)
 {
-    uint32_t number = (uint32_t)(reply->ticket & 0xffffffff);
+    uint32_t number = (uint32_t)(reply->item[0].ticket & 0xffffffff);
 
     if (number >= t->total || t->seen[number]++ > 0)
         t->twice++;
     if (reply_is_right(reply))
         t->right++;
-    else if (reply->outcome.state == MICO_STATE_INFRASTRUCTURE)
+    else if (reply->item[0].outcome.state == MICO_STATE_INFRASTRUCTURE)
         t->lost++;
     else {
         t->wrong++;
         fprintf(stderr, "wire_mpi: ticket %llx on rank %u: state %d, %s\n",
-                (unsigned long long)reply->ticket, reply->worker,
-                (int)reply->outcome.state, reply->outcome.reason);
+                (unsigned long long)reply->item[0].ticket, reply->worker,
+                (int)reply->item[0].outcome.state, reply->item[0].outcome.reason);
     }
     t->by_rank[reply->worker % 64]++;
     mico_reply_free(reply);
@@ -208,7 +208,7 @@ static int drive(const char *mode, const char *arg, mico_zygote *zygote)
     if (mico_pool_mpi_with(&pool, zygote, silent ? 6.0 : 60.0, &err) != MICO_OK) {
         fprintf(stderr, "%s\n", err.text);
         return strcmp(mode, "version") == 0 && strstr(err.text, "rank 1 (") != NULL &&
-                       strstr(err.text, "version 2") != NULL
+                       strstr(err.text, "version 3") != NULL
                    ? 0
                    : 1;
     }

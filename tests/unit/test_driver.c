@@ -22,17 +22,22 @@ typedef struct bench {
     wire_fake fake;
     volatile sig_atomic_t stop;
     uint64_t stop_after; /* evaluations; 0: never */
-    uint64_t crash_every;
+    uint64_t crash_every, refuse_every;
     mico_state bad_state;
+    uint32_t most_in_a_bundle; /* that memory has room for; 0: any number */
+    uint64_t in_company;       /* attempts behind the first one, made in company */
     uint64_t digest;
     size_t n_trials, n_repeats, n_failed, n_checks;
     bool complete;
 } bench;
 
 /* Accuracy grows with every width, first layers matter most; deterministic. */
-static void evaluate(void *context, const mico_task *task, mico_reply *reply)
+static void evaluate(void *context, const mico_task *task, uint32_t i,
+                     mico_reply *reply)
 {
     bench *b = context;
+    const mico_scheme *scheme = &task->item[i].scheme;
+    mico_outcome *outcome = &reply->item[i].outcome;
     double loss = 0;
 
     if (task->kind == MICO_TASK_CALIBRATE) {
@@ -41,26 +46,30 @@ static void evaluate(void *context, const mico_task *task, mico_reply *reply)
         return;
     }
     for (size_t l = 0; l < LAYERS && task->mode != MICO_MODE_FP32; l++) {
-        loss += pow(2, -task->scheme.bits[l]) * (double)(LAYERS - l);
-        loss += pow(2, -task->scheme.bits[LAYERS + l]);
+        loss += pow(2, -scheme->bits[l]) * (double)(LAYERS - l);
+        loss += pow(2, -scheme->bits[LAYERS + l]);
     }
-    reply->outcome.images = task->split == MICO_SPLIT_FINAL ? 1000 : 2000;
-    reply->outcome.correct =
-        (uint64_t)((double)reply->outcome.images * 0.95 * exp(-loss));
+    outcome->images = task->split == MICO_SPLIT_FINAL ? 1000 : 2000;
+    outcome->correct = (uint64_t)((double)outcome->images * 0.95 * exp(-loss));
     if (b->stop_after > 0 && b->fake.n_evaluated >= b->stop_after)
         b->stop = SIGUSR1;
 }
 
 /* Some schemes always fail, so that failures do not depend on who evaluates them. */
-static mico_state fate(void *context, const mico_task *task)
+static mico_state fate(void *context, const mico_task *task, uint32_t i)
 {
-    const bench *b = context;
+    bench *b = context;
+    uint64_t hash = mico_scheme_hash(&task->item[i].scheme);
 
-    if (task->kind == MICO_TASK_CALIBRATE || task->mode == MICO_MODE_FP32 ||
-        b->crash_every == 0)
+    if (task->kind == MICO_TASK_CALIBRATE || task->mode == MICO_MODE_FP32)
         return MICO_STATE_DONE;
-    return mico_scheme_hash(&task->scheme) % b->crash_every == 0 ? b->bad_state
-                                                                 : MICO_STATE_DONE;
+    b->in_company += task->item[i].attempt > 0 && task->n > 1;
+    if (b->most_in_a_bundle > 0 && task->n > b->most_in_a_bundle)
+        return MICO_STATE_OUT_OF_MEMORY;
+    if (b->crash_every > 0 && hash % b->crash_every == 0)
+        return b->bad_state;
+    return b->refuse_every > 0 && hash % b->refuse_every == 1 ? MICO_STATE_REFUSED
+                                                              : MICO_STATE_DONE;
 }
 
 static void make_problem(mico_problem *p, const char *limit)
@@ -178,36 +187,41 @@ static mico_status run(bench *b, mico_store_how how, mico_err *err)
     return rc;
 }
 
-/* Runs a job undisturbed; *work is how many tasks were evaluated. */
-static uint64_t digest_and_work(const char *set, size_t n_workers, uint64_t seed,
-                                uint64_t crash_every, uint64_t *work)
+typedef struct trouble {
+    uint64_t crash_every, refuse_every;
+    mico_state bad_state;
+    uint32_t most_in_a_bundle;
+} trouble;
+
+/* Runs a job undisturbed and says what became of it; compare the digests. */
+static bench run_through(const char *set, size_t n_workers, uint64_t seed, trouble t)
 {
     bench b;
     mico_err err;
-    uint64_t digest;
 
     open_bench(&b, set, "9000");
     b.fake.n_workers = n_workers;
     b.fake.seed = seed;
     b.fake.slow = (unsigned)(seed % 3) * 20;
-    b.crash_every = crash_every;
-    b.bad_state = MICO_STATE_CRASHED;
+    b.crash_every = t.crash_every;
+    b.refuse_every = t.refuse_every;
+    b.bad_state = t.bad_state;
+    b.most_in_a_bundle = t.most_in_a_bundle;
     CU_ASSERT_EQUAL(run(&b, MICO_STORE_AUTO, &err), MICO_OK);
     CU_ASSERT_TRUE(b.complete);
     CU_ASSERT_EQUAL(b.n_trials - b.n_failed, 60);
     CU_ASSERT_EQUAL(b.n_checks, 5);
-    digest = b.digest;
-    *work = b.fake.n_evaluated;
+    CU_ASSERT_EQUAL(b.in_company, 0);
     close_bench(&b);
-    return digest;
+    return b;
 }
 
 static uint64_t digest_with(const char *set, size_t n_workers, uint64_t seed,
                             uint64_t crash_every)
 {
-    uint64_t work;
+    trouble t = {.crash_every = crash_every, .bad_state = MICO_STATE_CRASHED};
 
-    return digest_and_work(set, n_workers, seed, crash_every, &work);
+    return run_through(set, n_workers, seed, t).digest;
 }
 
 static void t_same_trace(void)
@@ -237,6 +251,121 @@ static void t_failures(void)
     CU_ASSERT_NOT_EQUAL(digest_with("method = regevo", 1, 1, 0), first);
 }
 
+/* Whoever shares a bundle with a scheme that crashes, hangs or eats memory loses
+ * nothing: the same outcomes as one by one, for every way to make bundles. */
+static void t_bundles(void)
+{
+    static const char *const bundles[] = {"1", "3", "0"};
+    static const trouble troubles[] = {
+        {0, 0, MICO_STATE_DONE, 0},       {6, 0, MICO_STATE_CRASHED, 0},
+        {6, 5, MICO_STATE_CRASHED, 0},    {0, 4, MICO_STATE_DONE, 0},
+        {7, 0, MICO_STATE_TIMEOUT, 0},    {7, 5, MICO_STATE_OUT_OF_MEMORY, 0},
+        {7, 5, MICO_STATE_BAD_OUTPUT, 0}, {0, 0, MICO_STATE_DONE, 3},
+        {6, 5, MICO_STATE_CRASHED, 3}};
+
+    for (size_t t = 0; t < sizeof troubles / sizeof troubles[0]; t++) {
+        uint64_t wanted = 0, failed = 0;
+
+        for (size_t k = 0; k < 3; k++)
+            for (size_t workers = 1; workers <= 4; workers += 3) {
+                char set[96];
+                bench b;
+
+                if (workers == (k == 0 ? 4u : k == 1 ? 1u : 0u))
+                    continue; /* enough is enough */
+
+                snprintf(set, sizeof set,
+                         "method = regevo\npopulation = 10\ntournament = 4\n"
+                         "[run]\nbundle = %s\nreuse = %s",
+                         bundles[k], k % 2 ? "on" : "off");
+                b = run_through(set, workers, 3 * t + k + workers, troubles[t]);
+                if (k == 0 && workers == 1) {
+                    wanted = b.digest;
+                    failed = b.n_failed;
+                }
+                CU_ASSERT_EQUAL(b.digest, wanted);
+                CU_ASSERT_EQUAL(b.n_failed, failed);
+                CU_ASSERT(b.fake.largest <= (k == 0 ? 1u : k == 1 ? 3u : 8u));
+                if (k == 2 && workers == 1)
+                    CU_ASSERT_EQUAL(b.fake.largest, 8); /* the window */
+                if (k == 0 || (t == 0 || t == 3))
+                    CU_ASSERT_EQUAL(b.fake.n_died, 0);
+                if (t == 7) /* 8, 4, and then it fits */
+                    CU_ASSERT(b.fake.n_died <= 1 + workers);
+            }
+        CU_ASSERT_EQUAL(failed > 0, t > 0 && t != 7);
+    }
+}
+
+static size_t shared_layers(const mico_scheme *x, const mico_scheme *y)
+{
+    size_t l = 0;
+
+    while (l < LAYERS && x->bits[l] == y->bits[l] &&
+           x->bits[LAYERS + l] == y->bits[LAYERS + l])
+        l++;
+    return l;
+}
+
+static double shared_of_last_run[2];
+
+static void evaluate_and_look(void *context, const mico_task *task, uint32_t i,
+                              mico_reply *reply)
+{
+    evaluate(context, task, i, reply);
+    if (task->kind != MICO_TASK_TRIAL || task->item[i].ticket > 1000)
+        return;
+    shared_of_last_run[1]++;
+    if (i > 0)
+        CU_ASSERT(task->item[i].ticket > task->item[i - 1].ticket);
+    for (uint32_t k = 0; k < i; k++)
+        shared_of_last_run[0] +=
+            (double)shared_layers(&task->item[k].scheme, &task->item[i].scheme);
+}
+
+/* Of many that wait, those that share first layers go together. */
+static void t_neighbours(void)
+{
+    double shared[2];
+
+    for (int k = 0; k < 2; k++) {
+        bench b;
+        mico_err err;
+
+        /* one window's worth of trials in bundles of four */
+        open_bench(&b, "method = random\n[run]\nwindow = 60\nbundle = 4", "9000");
+        b.fake.evaluate = evaluate_and_look;
+        if (k == 1) /* what comes first comes first: nothing to choose from */
+            b.job->study[0].run_window = 4;
+        memset(shared_of_last_run, 0, sizeof shared_of_last_run);
+        CU_ASSERT_EQUAL(run(&b, MICO_STORE_AUTO, &err), MICO_OK);
+        CU_ASSERT_EQUAL(b.n_trials, 60);
+        CU_ASSERT_EQUAL(b.fake.largest, 4);
+        shared[k] = shared_of_last_run[0] / shared_of_last_run[1];
+        close_bench(&b);
+    }
+    CU_ASSERT(shared[0] > 2 * shared[1]);
+}
+
+/* A lost rank puts a whole bundle back, and no attempt counts. */
+static void t_lost_bundles(void)
+{
+    trouble none = {0};
+    uint64_t wanted = run_through("method = mico", 1, 1, none).digest;
+    bench b;
+    mico_err err;
+
+    open_bench(&b, "method = mico", "9000");
+    b.fake.n_workers = 3;
+    b.fake.lose_at[1] = 7;
+    b.fake.lose_at[2] = 4;
+    CU_ASSERT_EQUAL(run(&b, MICO_STORE_AUTO, &err), MICO_OK);
+    CU_ASSERT_EQUAL(b.digest, wanted);
+    CU_ASSERT_EQUAL(b.fake.n_lost, 2);
+    CU_ASSERT_EQUAL(b.n_failed, 0);
+    close_bench(&b);
+}
+
 static void t_window_matters(void)
 {
     CU_ASSERT_NOT_EQUAL(digest_with("method = mico\n[run]\nwindow = 1", 1, 1, 0),
@@ -251,7 +380,9 @@ static void t_resume(void)
                                        "method = regevo\n[run]\nwindow = 3"};
 
     for (size_t i = 0; i < 3; i++) {
-        uint64_t all = 0, wanted = digest_and_work(sets[i], 1, 1, 7, &all);
+        bench undisturbed =
+            run_through(sets[i], 1, 1, (trouble){7, 0, MICO_STATE_CRASHED, 0});
+        uint64_t all = undisturbed.fake.n_evaluated, wanted = undisturbed.digest;
 
         for (uint64_t after = 2; after < 60; after += 11) {
             bench b;
@@ -364,8 +495,8 @@ static void t_lost_workers(void)
 
     open_bench(&b, "method = mico", "9000");
     b.fake.n_workers = 2;
-    b.fake.lose_at[0] = 20;
-    b.fake.lose_at[1] = 20;
+    b.fake.lose_at[0] = 6;
+    b.fake.lose_at[1] = 5;
     CU_ASSERT_EQUAL(run(&b, MICO_STORE_AUTO, &err), MICO_ECOMM);
     b.fake = (wire_fake){.n_workers = 3, .evaluate = evaluate, .fate = fate};
     CU_ASSERT_EQUAL(run(&b, MICO_STORE_AUTO, &err), MICO_OK);
@@ -382,7 +513,7 @@ static void t_pool_errors(void)
     b.fake.refuse_load = true;
     CU_ASSERT_EQUAL(run(&b, MICO_STORE_AUTO, &err), MICO_ECOMM);
     b.fake.refuse_load = false;
-    b.fake.fail_at = 20;
+    b.fake.fail_at = 8;
     CU_ASSERT_EQUAL(run(&b, MICO_STORE_AUTO, &err), MICO_ECOMM);
     CU_ASSERT_EQUAL(run(&b, MICO_STORE_AUTO, &err), MICO_OK);
     CU_ASSERT_EQUAL(b.digest, digest_with("method = mico", 1, 1, 0));
@@ -402,8 +533,9 @@ static void t_wall_clock(void)
 }
 
 MICO_SUITE("driver", {"same trace", t_same_trace}, {"failures", t_failures},
-           {"window matters", t_window_matters}, {"resume", t_resume},
-           {"arrival", t_arrival}, {"exhausted", t_exhausted},
+           {"bundles", t_bundles}, {"neighbours", t_neighbours},
+           {"lost bundles", t_lost_bundles}, {"window matters", t_window_matters},
+           {"resume", t_resume}, {"arrival", t_arrival}, {"exhausted", t_exhausted},
            {"nothing meets", t_nothing_meets}, {"all fail", t_all_fail},
            {"lost workers", t_lost_workers}, {"pool errors", t_pool_errors},
            {"wall clock", t_wall_clock})

@@ -38,7 +38,7 @@ static mico_reply ask(mico_pool *pool, const mico_task *task)
 
     CU_ASSERT_EQUAL_FATAL(mico_pool_submit(pool, task, &err), MICO_OK);
     CU_ASSERT_TRUE_FATAL(mico_pool_next(pool, &reply, 20));
-    CU_ASSERT_EQUAL(reply.ticket, task->ticket);
+    CU_ASSERT_EQUAL(reply.item[0].ticket, task->item[0].ticket);
     return reply;
 }
 
@@ -48,8 +48,8 @@ static mico_reply ask_deed(mico_pool *pool, enum deed deed, uint32_t number)
     mico_reply reply = ask(pool, &task);
 
     if (!reply_is_right(&reply))
-        printf("\n    deed %d: state %d, %s\n", (int)deed, (int)reply.outcome.state,
-               reply.outcome.reason);
+        printf("\n    deed %d: state %d, %s\n", (int)deed,
+               (int)reply.item[0].outcome.state, reply.item[0].outcome.reason);
     CU_ASSERT(reply_is_right(&reply));
     return reply;
 }
@@ -104,6 +104,7 @@ static void t_load_fails(void)
         {"fail", "loading the study: no such data set: moon.npz"},
         {"crash", "loading the study: SIGSEGV"},
         {"exit", "loading the study: exit code 4"},
+        {"job", "loading the study: such a job cannot work"},
         {"oom", "loading the study: no memory left (limit 1024 MiB)"},
         {"hang", "loading the study: no end after 0.7 s"},
     };
@@ -116,8 +117,13 @@ static void t_load_fails(void)
 
         load(pool, cases[i].blob);
         reply = ask(pool, &task);
-        CU_ASSERT_EQUAL(reply.outcome.state, MICO_STATE_INFRASTRUCTURE);
-        CU_ASSERT_STRING_EQUAL(reply.outcome.reason, cases[i].text);
+        CU_ASSERT_EQUAL(reply.item[0].outcome.state, MICO_STATE_INFRASTRUCTURE);
+        CU_ASSERT_STRING_EQUAL(reply.item[0].outcome.reason, cases[i].text);
+        /* where another job would help, no other attempt does */
+        CU_ASSERT_EQUAL(reply.blame, strcmp(cases[i].blob, "oom") == 0 ||
+                                             strcmp(cases[i].blob, "job") == 0
+                                         ? MICO_EJOB
+                                         : MICO_ECOMM);
         CU_ASSERT(vanishes(shared->evaluator));
     }
     /* Loading for longer than a trial may take is no fault of the trial. */
@@ -141,7 +147,7 @@ static void t_each_deed(void)
         {DO_KILLED, "killed from outside, as when a machine is out of memory"},
         {DO_OTHER_TICKET, "reply to another task"},
         {DO_NO_STATE, "reply message: state 0 is no outcome"},
-        {DO_GARBAGE, "reply message: version 104, this program speaks 1; run the same "
+        {DO_GARBAGE, "reply message: version 104, this program speaks 2; run the same "
                      "program on every rank"},
         {DO_FLOOD, "a message above the limit"},
     };
@@ -154,9 +160,10 @@ static void t_each_deed(void)
 
         for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
             if ((uint32_t)reasons[i].deed == d)
-                CU_ASSERT_STRING_EQUAL(reply.outcome.reason, reasons[i].text);
+                CU_ASSERT_STRING_EQUAL(reply.item[0].outcome.reason, reasons[i].text);
         if (d == DO_HANG)
-            CU_ASSERT(reply.outcome.seconds > 0.39 && reply.outcome.seconds < 2);
+            CU_ASSERT(reply.item[0].outcome.seconds > 0.39 &&
+                      reply.item[0].outcome.seconds < 2);
         mico_reply_free(&reply);
         if (d == DO_TALK_TWICE)
             mico_sleep_s(0.2); /* what it says now is nobody's fault but its own */
@@ -236,7 +243,7 @@ static void t_large(void)
     reply = ask(pool, &task);
     CU_ASSERT_EQUAL_FATAL(reply.payload_bytes, PAYLOAD_BYTES);
     for (size_t i = 0; i < PAYLOAD_BYTES; i++)
-        wrong += reply.payload[i] != (uint8_t)(i * 7 + reply.ticket);
+        wrong += reply.payload[i] != payload_byte(reply.item[0].ticket, i);
     CU_ASSERT_EQUAL(wrong, 0);
     mico_reply_free(&reply);
     mico_pool_close(pool);
@@ -264,10 +271,117 @@ static void t_faults_on_demand(void)
             mico_task task = make_task(DO_WELL, i + 1);
             mico_reply reply;
 
-            task.attempt = attempt;
+            task.item[0].attempt = attempt;
             reply = ask(pool, &task);
-            CU_ASSERT_EQUAL(reply.outcome.state, expect[i][attempt]);
+            CU_ASSERT_EQUAL(reply.item[0].outcome.state, expect[i][attempt]);
         }
+    /* in a bundle one such ticket is enough */
+    {
+        mico_task task = make_task(DO_WELL, 9);
+        mico_reply reply;
+
+        add_deed(&task, DO_WELL, 1);
+        reply = ask(pool, &task);
+        CU_ASSERT_EQUAL(reply.item[0].outcome.state, MICO_STATE_CRASHED);
+        task.item[1].attempt = 1;
+        reply = ask(pool, &task);
+        CU_ASSERT(reply_is_right(&reply));
+    }
+    mico_pool_close(pool);
+}
+
+/* Five schemes, the second and the third with deeds of their own. */
+static mico_task make_bundle(enum deed second, enum deed third)
+{
+    mico_task task = make_task(DO_WELL, 100);
+
+    add_deed(&task, second, 901);
+    add_deed(&task, third, 302);
+    add_deed(&task, DO_WELL, 703);
+    add_deed(&task, DO_WELL, 4);
+    return task;
+}
+
+/* A bundle that dies has one state for all; a refusal concerns one scheme. */
+static void t_bundles(void)
+{
+    static const struct {
+        enum deed deed;
+        const char *text;
+    } deaths[] = {
+        {DO_SEGV, "SIGSEGV"},
+        {DO_HANG, "after 2.0 s"}, /* five times that of one scheme */
+        {DO_EAT, "no memory left (limit 1024 MiB)"},
+        {DO_NO_STATE, "reply message: state 0 is no outcome"},
+        {DO_OTHER_TICKET, "reply to another task"},
+        {DO_GARBAGE, "reply message: version 104, this program speaks 2; run the same "
+                     "program on every rank"},
+    };
+    mico_pool *pool = open_pool(10);
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
+    load(pool, "ok");
+    for (size_t k = 0; k < sizeof deaths / sizeof deaths[0]; k++) {
+        mico_task task = make_bundle(DO_WELL, deaths[k].deed);
+        mico_reply reply = ask(pool, &task);
+
+        CU_ASSERT_EQUAL_FATAL(reply.n, 5);
+        CU_ASSERT_EQUAL(reply.blame, deaths[k].deed == DO_EAT ? MICO_EJOB : MICO_ECOMM);
+        for (uint32_t i = 0; i < 5; i++) {
+            CU_ASSERT_EQUAL(reply.item[i].ticket, task.item[i].ticket);
+            CU_ASSERT_EQUAL(reply.item[i].outcome.state, deed_state[deaths[k].deed]);
+            CU_ASSERT_STRING_EQUAL(reply.item[i].outcome.reason, deaths[k].text);
+            if (deaths[k].deed == DO_HANG) /* divided among them */
+                CU_ASSERT(reply.item[i].outcome.seconds > 0.39 &&
+                          reply.item[i].outcome.seconds < 1);
+        }
+        mico_reply_free(&reply);
+    }
+    {
+        mico_task task = make_bundle(DO_REFUSE, DO_SLOWLY);
+        mico_reply reply = ask(pool, &task);
+
+        CU_ASSERT_EQUAL_FATAL(reply.n, 5);
+        CU_ASSERT(reply_is_right(&reply));
+        CU_ASSERT_EQUAL(reply.item[1].outcome.state, MICO_STATE_REFUSED);
+        CU_ASSERT_EQUAL(reply.item[2].outcome.correct, 302);
+    }
+    mico_pool_close(pool);
+}
+
+/* The whole split in three tasks says what one task says, with bits or without. */
+static void t_ranges(void)
+{
+    static const uint64_t cut[] = {0, 130, 131, 1000};
+    mico_partial whole = {0}, sum = {0};
+    mico_pool *pool = open_pool(10);
+    mico_task task = make_bundle(DO_WELL, DO_WELL);
+    mico_reply reply;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
+    load(pool, "ok");
+    reply = ask(pool, &task);
+    CU_ASSERT_PTR_NULL(reply.item[1].right);
+    mico_reply_free(&reply);
+    task.want_right = true;
+    reply = ask(pool, &task);
+    mico_partial_add(&whole, &reply.item[1]);
+    mico_reply_free(&reply);
+    for (size_t k = 0; k < 3; k++) {
+        task.from = cut[k];
+        task.to = cut[k + 1];
+        reply = ask(pool, &task);
+        CU_ASSERT_EQUAL(reply.item[1].outcome.images, task.to - task.from);
+        mico_partial_add(&sum, &reply.item[1]);
+        mico_reply_free(&reply);
+    }
+    CU_ASSERT(sum.images == 1000 && whole.images == 1000);
+    CU_ASSERT(sum.correct == 901 && whole.correct == 901);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(sum.right);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(whole.right);
+    CU_ASSERT_EQUAL(memcmp(sum.right, whole.right, 16 * 8), 0);
+    mico_partial_free(&sum);
+    mico_partial_free(&whole);
     mico_pool_close(pool);
 }
 
@@ -307,8 +421,8 @@ static void t_zygote_dies(void)
     CU_ASSERT_EQUAL_FATAL(mico_pool_submit(pool, &task, &err), MICO_OK);
     kill(shared->zygote, SIGKILL);
     CU_ASSERT_TRUE_FATAL(mico_pool_next(pool, &reply, 10));
-    CU_ASSERT_EQUAL(reply.ticket, task.ticket);
-    CU_ASSERT_EQUAL(reply.outcome.state, MICO_STATE_INFRASTRUCTURE);
+    CU_ASSERT_EQUAL(reply.item[0].ticket, task.item[0].ticket);
+    CU_ASSERT_EQUAL(reply.item[0].outcome.state, MICO_STATE_INFRASTRUCTURE);
     CU_ASSERT_EQUAL(mico_pool_workers(pool), 0);
     CU_ASSERT_EQUAL(mico_pool_idle(pool), 0);
     CU_ASSERT_EQUAL(mico_pool_submit(pool, &task, &err), MICO_ECOMM);
@@ -358,7 +472,7 @@ static void t_many(void)
     for (uint32_t i = 0; i < n; i++) {
         mico_reply reply = ask_deed(pool, choose_deed(i), i);
 
-        count[reply.outcome.state]++;
+        count[reply.item[0].outcome.state]++;
     }
     printf("\n    done %u, refused %u, crashed %u, timeout %u, memory %u, bad %u\n",
            count[MICO_STATE_DONE], count[MICO_STATE_REFUSED], count[MICO_STATE_CRASHED],
@@ -384,6 +498,7 @@ MICO_SUITE("wire zygote", {"shared memory", t_open}, {"misuse", t_misuse},
            {"load fails", t_load_fails}, {"each deed", t_each_deed},
            {"keeps its evaluator", t_keeps_evaluator},
            {"no process left", t_no_process_left}, {"large messages", t_large},
-           {"faults on demand", t_faults_on_demand}, {"signals", t_signals},
+           {"faults on demand", t_faults_on_demand}, {"bundles", t_bundles},
+           {"ranges of images", t_ranges}, {"signals", t_signals},
            {"zygote dies", t_zygote_dies}, {"parent dies", t_parent_dies},
            {"2,000 tasks", t_many})
