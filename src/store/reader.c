@@ -1,5 +1,6 @@
 /* A results file (HDF5) back into a run. */
 #include "store/columns.h"
+#include "store/parts.h"
 #include "store/store_internal.h"
 
 #include "core/file.h"
@@ -111,7 +112,7 @@ static void get_constraints(mico_h5 *h, hid_t group, mico_problem *problem, size
     problem->n_constraints = n;
 }
 
-static void get_problem(mico_h5 *h, hid_t where, mico_problem *problem)
+void mico_part_get_problem(mico_h5 *h, hid_t where, mico_problem *problem)
 {
     hid_t group = mico_h5_open(h, where, "problem");
     size_t costs, constraints;
@@ -138,7 +139,7 @@ static void get_problem(mico_h5 *h, hid_t where, mico_problem *problem)
     mico_h5_close(group);
 }
 
-static void get_layers(mico_h5 *h, hid_t group, mico_study_run *study)
+void mico_part_get_layers(mico_h5 *h, hid_t group, mico_study_run *study)
 {
     size_t n = study->problem.space.n_layers;
     mico_problem *problem = &study->problem;
@@ -273,8 +274,8 @@ static void get_study(mico_h5 *h, hid_t group, mico_study_run *study)
     study->canonical = mico_h5_get_text(h, group, "job");
     study->complete = mico_h5_get_attr_int(h, group, "complete", 0, 1) == 1;
     study->digest = mico_h5_get_attr_hex(h, group, "digest");
-    get_problem(h, group, &study->problem);
-    get_layers(h, group, study);
+    mico_part_get_problem(h, group, &study->problem);
+    mico_part_get_layers(h, group, study);
     get_trials(h, group, study);
     get_checks(h, group, study);
     get_calib(h, group, study);
@@ -353,16 +354,17 @@ static mico_status check_bytes(const char *path, const uint8_t *bytes, size_t n,
     return MICO_OK;
 }
 
-static hid_t open_image(mico_h5 *h, uint8_t *bytes, size_t n)
+hid_t mico_part_open_bytes(mico_h5 *h, uint8_t *bytes, size_t n, const char *remedy)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
-    char name[MICO_H5_NAME_SIZE];
+    char name[MICO_H5_NAME_SIZE], what[160];
 
     snprintf(name, sizeof name, MICO_H5_MEMORY, "read", h->path);
+    snprintf(what, sizeof what, "cannot open (%s)", remedy);
     if (H5Pset_fapl_core(access, 1 << 16, false) < 0 ||
         H5Pset_file_image(access, bytes, n) < 0 ||
         (file = H5Fopen(name, H5F_ACC_RDONLY, access)) < 0)
-        mico_h5_fail(h, "cannot open (the next start of its sweep makes a new one)");
+        mico_h5_fail(h, what);
     H5Pclose(access);
     return file;
 }
@@ -382,7 +384,8 @@ mico_status mico_results_load(mico_run **out, const char *path, mico_err *err)
         goto out;
     run = mico_xcalloc(1, sizeof *run);
     mico_h5_begin(&h, path, MICO_EFORMAT, err);
-    file = open_image(&h, bytes, n);
+    file = mico_part_open_bytes(&h, bytes, n,
+                                "the next start of its sweep makes a new one");
     get_root(&h, file, run);
     get_starts(&h, file, run);
     get_studies(&h, file, run);

@@ -130,4 +130,56 @@ void mico_run_free(mico_run *run);
 uint64_t mico_study_digest(const mico_study_run *study);
 uint64_t mico_run_digest(const mico_run *run);
 
+/* ---- census: every scheme of a small space, evaluated ------------------------------
+ */
+
+#define MICO_CENSUS_MOST    ((size_t)1 << 24) /* schemes */
+#define MICO_CENSUS_REFUSED UINT32_MAX /* in place of a count: cannot be lowered */
+
+/* A table that stands for a network and its data: searchers whose trials are looked up
+ * in it have a known optimum. Schemes stand in mixed-radix order of the space's
+ * variables, the last one fastest. */
+typedef struct mico_census {
+    char version[128]; /* of the program that made it */
+    char net[MICO_NAME_SIZE];
+    uint64_t net_hash, data_hash, calib_hash;
+    char *setting; /* images and quantiser options: "section.key = value" lines */
+    mico_problem problem; /* layers, space and costs; no constraints */
+    char *layer_kind;     /* as in mico_study_run */
+    double *layer_weights;
+    uint64_t images;      /* that each scheme was evaluated on */
+    int64_t fp32_correct; /* of them; -1: not known */
+    size_t n;
+    uint32_t *correct; /* [n] */
+    double *loss;      /* [n], NaN where refused; or NULL */
+    uint64_t digest;   /* of network, data, setting, space and counts */
+} mico_census;
+
+/* Number of schemes of a space; MICO_ELIMIT above MICO_CENSUS_MOST. */
+mico_status mico_census_count(const mico_space *space, size_t *n, mico_err *err);
+void mico_census_levels(const mico_space *space, size_t index, uint8_t *levels);
+size_t mico_census_index(const mico_space *space, const uint8_t *levels);
+
+/* Where a scheme stands in the census; n where its space does not hold it. */
+size_t mico_census_find(const mico_census *census, const mico_scheme *scheme);
+
+/* What an evaluation of the scheme would have said; MICO_STATE_BAD_OUTPUT where the
+ * census does not hold it. */
+void mico_census_answer(const mico_census *census, const mico_scheme *scheme,
+                        mico_outcome *outcome);
+
+/* The setting of a study's job text. */
+char *mico_census_setting(const char *canonical);
+uint64_t mico_census_digest(const mico_census *census);
+
+/* From a finished study that evaluated every scheme (searcher grid without limits). */
+mico_status mico_census_from_run(mico_census **out, const mico_run *run, size_t study,
+                                 mico_err *err);
+
+/* HDF5, sealed. Saving sets nothing; load checks everything, the digest too. */
+mico_status mico_census_save(const mico_census *census, const char *path,
+                             mico_err *err);
+mico_status mico_census_load(mico_census **out, const char *path, mico_err *err);
+void mico_census_free(mico_census *census);
+
 #endif

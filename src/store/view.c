@@ -3,6 +3,7 @@
  *
  * Reading it back is reader.c's; docs/FORMAT.md describes the layout for people. */
 #include "store/columns.h"
+#include "store/parts.h"
 #include "store/store_internal.h"
 
 #include "core/file.h"
@@ -39,7 +40,7 @@ struct mico_view {
 
 /* The layer scale with what is known of each layer, in a group of its own or a study's.
  */
-static void put_layers(mico_h5 *h, hid_t group, const mico_study_run *study)
+void mico_part_put_layers(mico_h5 *h, hid_t group, const mico_study_run *study)
 {
     hsize_t n = study->problem.space.n_layers;
     const char **text = mico_xcalloc(n, sizeof *text);
@@ -173,7 +174,7 @@ static void put_constraints(mico_h5 *h, hid_t group, const mico_problem *problem
                 metric);
 }
 
-static void put_problem(mico_h5 *h, hid_t where, const mico_problem *problem)
+void mico_part_put_problem(mico_h5 *h, hid_t where, const mico_problem *problem)
 {
     hid_t group = mico_h5_group(h, where, "problem");
 
@@ -238,6 +239,19 @@ static void make_derived(mico_h5 *h, hid_t group, const mico_problem *problem)
                         "non-dominated feasible trials by ascending cost");
 }
 
+/* Whose arithmetic the study's integers follow: [space] profile of its job text. */
+static void put_profile(mico_h5 *h, hid_t group, const char *job)
+{
+    const char *at = strstr(job, "\nprofile = ");
+    char name[32];
+
+    if (at == NULL)
+        return;
+    at += strlen("\nprofile = ");
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "\n"), at);
+    mico_h5_attr_text(h, group, ".", "profile", name);
+}
+
 static void make_study(mico_h5 *h, hid_t studies, const mico_study_run *study,
                        size_t index)
 {
@@ -255,9 +269,10 @@ static void make_study(mico_h5 *h, hid_t studies, const mico_study_run *study,
     mico_h5_attr_int(h, group, ".", "complete", 0);
     mico_h5_attr_hex(h, group, ".", "digest", 0);
     put_objective(h, group, &study->problem);
+    put_profile(h, group, study->canonical);
     mico_h5_put_text(h, group, "job", study->canonical);
-    put_layers(h, group, study);
-    put_problem(h, group, &study->problem);
+    mico_part_put_layers(h, group, study);
+    mico_part_put_problem(h, group, &study->problem);
     mico_table_make(h, group, &mico_trial_table);
     mico_bits_make(h, group, "trial", "layer", n_layers);
     make_derived(h, group, &study->problem);
@@ -418,7 +433,7 @@ static void make_root(mico_h5 *h, hid_t root, const mico_run *run)
     mico_table_make(h, group, &mico_start_table);
     mico_h5_close(group);
     group = mico_h5_group(h, root, "network");
-    put_layers(h, group, &run->study[0]);
+    mico_part_put_layers(h, group, &run->study[0]);
     mico_h5_close(group);
     group = mico_h5_group(h, root, "studies");
     for (size_t s = 0; s < run->n_studies; s++)
@@ -448,7 +463,7 @@ static void write_starts(mico_h5 *h, mico_view *view, const mico_run *run)
     view->ended = ended;
 }
 
-static hid_t file_in_memory(mico_h5 *h)
+hid_t mico_part_new_file(mico_h5 *h)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE),
           file;
@@ -467,7 +482,7 @@ static hid_t file_in_memory(mico_h5 *h)
 }
 
 /* The file's bytes, sealed. */
-static mico_writer image_of(mico_h5 *h, hid_t file)
+mico_writer mico_part_bytes(mico_h5 *h, hid_t file)
 {
     ssize_t bytes = 0;
     mico_writer w = {0};
@@ -525,7 +540,7 @@ mico_status mico_view_flush(mico_view *view, const mico_run *run, mico_err *err)
 
     mico_h5_begin(&h, view->path, MICO_ESTORE, err);
     if (view->file < 0) {
-        view->file = file_in_memory(&h);
+        view->file = mico_part_new_file(&h);
         make_root(&h, view->file, run);
     }
     studies = mico_h5_open(&h, view->file, "studies");
@@ -537,7 +552,7 @@ mico_status mico_view_flush(mico_view *view, const mico_run *run, mico_err *err)
     write_starts(&h, view, run);
     mico_h5_attr_int(&h, view->file, ".", "complete", complete);
     mico_h5_attr_hex(&h, view->file, ".", "digest", mico_run_digest(run));
-    image = image_of(&h, view->file);
+    image = mico_part_bytes(&h, view->file);
     rc = mico_h5_end(&h);
     if (rc != MICO_OK)
         drop_file(view); /* whatever it holds now; the next flush makes a new one */

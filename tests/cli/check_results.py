@@ -113,7 +113,7 @@ def check_study(path, group, least):
         need(group[name].shape == (n,) and group[name].dtype == "f8", "cost " + name)
     if len(names):
         check_front(group, group[names[problem.attrs["front_cost"]]][:])
-    for key in ("name", "key", "searcher", "objective", "constraints", "complete", "digest"):
+    for key in ("name", "key", "searcher", "profile", "objective", "constraints", "complete", "digest"):
         need(key in group.attrs, "attribute " + key)
     checks = group["checks"]
     columns(checks, CHECK, "check")
