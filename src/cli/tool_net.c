@@ -143,7 +143,7 @@ int mico_tool_info(int argc, char **argv)
     mico_options_read(
         &o, argc, argv,
         "scheme,data,mul,add,transform,calibration,granularity,weight-scale,"
-        "act-range,act-codes,json",
+        "act-range,act-codes,profile,json",
         "info NET [--scheme S --data DATA] [--json]");
     if (o.done) {
         free(o.operand);

@@ -7,24 +7,34 @@
 #include <stdio.h>
 #include <string.h>
 
+typedef enum kind {
+    KIND_TEXT,   /* const char * */
+    KIND_FLAG,   /* bool */
+    KIND_NUMBER, /* int64_t above 0 */
+    KIND_SET,    /* appended to o->set */
+} kind;
+
 typedef struct option {
     const char *name;
     char letter;
-    size_t offset; /* of the const char * member; flags and numbers are special */
+    kind kind;
+    size_t offset; /* of the member */
     const char *help;
 } option;
 
-#define TEXT(member) offsetof(mico_options_line, member)
-#define FLAG         SIZE_MAX
-#define NUMBER       (SIZE_MAX - 1)
+#define TEXT(member)   KIND_TEXT, offsetof(mico_options_line, member)
+#define FLAG(member)   KIND_FLAG, offsetof(mico_options_line, member)
+#define NUMBER(member) KIND_NUMBER, offsetof(mico_options_line, member)
 
 static const option options[] = {
     {"data", 'd', TEXT(data),
      "DATA         data set (folder, .npz, .h5, IMAGES,LABELS)"},
     {"scheme", 's', TEXT(scheme), "S          w8a8, or 8/8,4/8,..., or mico:8,4,..."},
     {"mode", 'm', TEXT(mode), "int|fake|fp32 arithmetic (int)"},
-    {"profile", 0, TEXT(profile), "NAME       arithmetic of mode int (integer)"},
-    {"images", 'n', NUMBER, "N          only the first N images"},
+    {"profile", 0, TEXT(profile),
+     "integer|dynamic|mico|ares|tflite  arithmetic of mode int (integer; int8 "
+     "networks: tflite)"},
+    {"images", 'n', NUMBER(images), "N          only the first N images"},
     {"target", 't', TEXT(target), "T          bops, cbops, size"},
     {"output", 'o', TEXT(output), "PATH       where to write"},
     {"title", 0, TEXT(title), "TEXT        of the report"},
@@ -39,7 +49,20 @@ static const option options[] = {
      "mse|mico       rule of weight scales (mse)"},
     {"act-range", 0, TEXT(act_range), "mse|max|percentile  activation scales (mse)"},
     {"act-codes", 0, TEXT(act_codes), "signed|unsigned   activation codes (signed)"},
-    {"json", 0, FLAG, "             one JSON object on stdout"},
+    {"set", 0, KIND_SET, 0, "SECTION.KEY=V overrides the job file; may be repeated"},
+    {"jobs", 'j', NUMBER(jobs), "N          processes (one a core)"},
+    {"fresh", 0, FLAG(fresh), "           starts over, even where half a table exists"},
+    {"loss", 0, FLAG(loss), "            keeps the losses too"},
+    {"methods", 0, TEXT(methods), "A,B,...    searchers to compare"},
+    {"seeds", 0, NUMBER(seeds), "N        seeds 1 to N"},
+    {"limits", 0, TEXT(limits),
+     "A,B,...  limits: shares of the reference scheme's cost, one problem each"},
+    {"also", 0, TEXT(also), "RUNS.csv   runs of other programs on the same problems"},
+    {"upstream-protocol", 0, FLAG(upstream),
+     "  the best excludes the initial design, as MiCo counts"},
+    {"profile-layers", 0, FLAG(profile_layers),
+     "  time of each operation, and who ran it (mode int)"},
+    {"json", 0, FLAG(json), "             one JSON object on stdout"},
 };
 
 static bool accepted(const char *accepts, const char *name)
@@ -92,6 +115,34 @@ static const option *find_option(const char *arg, const char *accepts,
     return NULL;
 }
 
+static void take_value(mico_options_line *o, const char *command, const option *op,
+                       const char *value)
+{
+    void *member = (char *)o + op->offset;
+    int64_t number;
+    char text[64];
+
+    switch (op->kind) {
+    case KIND_TEXT:
+        *(const char **)member = value;
+        break;
+    case KIND_SET:
+        if (o->n_sets < sizeof o->set / sizeof o->set[0])
+            o->set[o->n_sets++] = value;
+        else
+            wrong(o, command, "too many --set before", value);
+        break;
+    default:
+        if (mico_text_int(value, &number) && number > 0) {
+            *(int64_t *)member = number;
+            break;
+        }
+        snprintf(text, sizeof text, "--%s must be a whole number above 0, not",
+                 op->name);
+        wrong(o, command, text, value);
+    }
+}
+
 void mico_options_read(mico_options_line *o, int argc, char **argv, const char *accepts,
                        const char *usage)
 {
@@ -100,7 +151,7 @@ void mico_options_read(mico_options_line *o, int argc, char **argv, const char *
                              .weight_scale = "mse",
                              .act_range = "mse",
                              .act_codes = "signed",
-                             .profile = "integer",
+                             .profile = "",
                              .mul = "",
                              .add = ""};
     o->operand = mico_xcalloc((size_t)argc, sizeof *o->operand);
@@ -120,17 +171,12 @@ void mico_options_read(mico_options_line *o, int argc, char **argv, const char *
         op = find_option(arg, accepts, &value);
         if (op == NULL) {
             wrong(o, argv[0], "unknown option", arg);
-        } else if (op->offset == FLAG) {
-            o->json = true;
+        } else if (op->kind == KIND_FLAG) {
+            *(bool *)((char *)o + op->offset) = true;
         } else if (value == NULL && ++i == argc) {
             wrong(o, argv[0], "no value behind option", arg);
         } else {
-            value = value != NULL ? value : argv[i];
-            if (op->offset != NUMBER)
-                *(const char **)((char *)o + op->offset) = value;
-            else if (!mico_text_int(value, &o->images) || o->images <= 0)
-                wrong(o, argv[0], "--images must be a whole number above 0, not",
-                      value);
+            take_value(o, argv[0], op, value != NULL ? value : argv[i]);
         }
     }
 }
@@ -148,4 +194,12 @@ mico_status mico_options_net(mico_net **net, const mico_options_line *o, mico_er
     else
         *net = loaded;
     return rc;
+}
+
+const char *mico_options_profile(const mico_options_line *o, const mico_net *net)
+{
+    if (o->profile[0] != '\0')
+        return o->profile;
+    return mico_profile_text(net->has_fixed ? MICO_PROFILE_TFLITE
+                                            : MICO_PROFILE_INTEGER);
 }

@@ -13,8 +13,11 @@ typedef struct mico_options_line {
     const char *calibration, *granularity, *weight_scale, *act_range, *act_codes,
         *profile;
     const char *title;
-    int64_t images; /* 0: all */
-    bool json;
+    const char *methods, *limits, *also;
+    const char *set[64];
+    size_t n_sets;
+    int64_t images, jobs, seeds; /* 0: all; one a core; as the job says */
+    bool json, profile_layers, fresh, loss, upstream;
     int n_operands;
     char **operand;
     bool done; /* --help was answered, or the line was wrong: leave with exit_code */
@@ -25,6 +28,14 @@ typedef struct mico_options_line {
  * separated; others are errors. usage is printed for --help. */
 void mico_options_read(mico_options_line *o, int argc, char **argv, const char *accepts,
                        const char *usage);
+
+/* Loads the job of operand 0 with these overrides. */
+mico_status mico_tool_job(mico_job **job, const mico_options_line *o,
+                          const char *const *sets, size_t n_sets, mico_err *err);
+
+/* The profile that is asked for, else the network's own: tflite where it brings its
+ * integers, integer otherwise. */
+const char *mico_options_profile(const mico_options_line *o, const mico_net *net);
 
 /* Loads a network and applies --mul and --add. */
 mico_status mico_options_net(mico_net **net, const mico_options_line *o, mico_err *err);

@@ -49,6 +49,17 @@ fp32=$(correct --mode fp32) w8a8=$(correct --scheme w8a8)
 fake=$(correct --scheme w8a8 --mode fake)
 [ $((fake > w8a8 ? fake - w8a8 : w8a8 - fake)) -le 4 ] ||
     complain "fake ($fake of 200) and integer w8a8 ($w8a8) differ"
+for profile in dynamic mico; do
+    same "$(MICO_ISA=c correct --scheme w3a5 --profile $profile)" \
+        "$(correct --scheme w3a5 --profile $profile)" "kernels of $profile: C and fast"
+    other=$(correct --scheme w8a8 --profile $profile) && same "$(json 'j["profile"]')" $profile profile
+    [ $((other > w8a8 ? other - w8a8 : w8a8 - other)) -le 4 ] ||
+        complain "profile $profile ($other of 200) and integer w8a8 ($w8a8) differ"
+done
+run 2 "$mico" eval "$net" --data data --scheme w8a8 --profile int8 && silent && one_message &&
+    says "'int8' is not one of integer, dynamic, mico, ares, tflite"
+run 2 "$mico" eval "$net" --data data --scheme w8a8 --profile mico --mode fake && silent && one_message
+run 0 "$mico" info "$net" --scheme w8a8 --data data --profile dynamic && prints ' f32 '
 same "$(MICO_ISA=c correct --scheme w3a5)" "$(correct --scheme w3a5)" "kernels: C and fast"
 run 0 "$mico" info "$net" --json
 layers=$(json 'j["quantizable_layers"]')
