@@ -97,8 +97,9 @@ uint64_t mico_eval_bytes(const mico_eval *eval);
 
 /* What one step of a run took. */
 typedef struct mico_step_time {
-    const char *name, *op, *kernel; /* node; operation; who ran it ("" for the input) */
-    bool fused_add;                 /* the residual add behind it is part of it */
+    char name[MICO_NET_NAME];        /* of the node; "" for input and copies */
+    const char *op, *kernel;         /* who ran it; "" for the input */
+    bool fused_add;                  /* the residual add behind it is part of it */
     uint8_t weight_width, act_width; /* of layers, else 0 */
     double macs;                     /* an image; 0 unless a layer */
     double seconds;                  /* of all images */

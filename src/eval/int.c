@@ -3,6 +3,7 @@
 #include "eval/eval_internal.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -335,12 +336,13 @@ static void note_times(mico_ints *ints)
         const uint8_t *bits = step->plan->scheme.bits;
         mico_step_time *t = &ints->times[i];
 
-        *t = (mico_step_time){.name = op->node != NULL ? op->node->name : "",
-                              .op = mico_op_text(op->kind),
+        *t = (mico_step_time){.op = mico_op_text(op->kind),
                               .kernel = step->kernel != NULL ? step->kernel->name : "",
                               .fused_add = step->add != NULL,
                               .seconds = step->seconds,
                               .out_bytes = program->value[step->out].bytes};
+        if (op->node != NULL)
+            snprintf(t->name, sizeof t->name, "%s", op->node->name);
         for (size_t k = 0; k < op->n_in; k++)
             t->in_bytes += program->value[step->in[k]].bytes;
         if (op->weights == NULL)

@@ -349,9 +349,14 @@ mico_status mico_net_load(mico_net **out, const char *path, mico_err *err)
     size_t n;
     mico_status rc;
 
-    if (mico_dir_exists(path) &&
-        snprintf(inside, sizeof inside, "%s/graph.txt", path) < (int)sizeof inside)
+    if (mico_dir_exists(path)) {
+        if (snprintf(inside, sizeof inside, "%s/graph.txt", path) >=
+                (int)sizeof inside ||
+            !mico_file_exists(inside))
+            return mico_fail(err, MICO_EIO,
+                             "%s: is a folder without graph.txt, not a network", path);
         path = inside;
+    }
     rc = mico_file_read(&bytes, &n, path, MICO_NET_LIMIT_BYTES, err);
     if (rc != MICO_OK)
         return rc;
