@@ -28,13 +28,6 @@ typedef struct mico_result {
                         i was predicted correctly if bit i%64 of word i/64 is set */
 } mico_result;
 
-#define MICO_RIGHT_WORDS(images) (((images) + 63) / 64)
-
-/* Paired comparison of two schemes on images [0, images): how many only the first and
- * only the second predicted correctly (the discordant pairs of McNemar's test). */
-void mico_right_pair(const uint64_t *a, const uint64_t *b, uint64_t images,
-                     uint64_t *only_a, uint64_t *only_b);
-
 /* Runs the fp32 network over a split, twice (ranges, then histograms), and derives the
  * scales of every tensor. Same machine, same bits; other CPUs may differ in the last
  * bits of sums, which is why rank 0's table is the one that all ranks use. */

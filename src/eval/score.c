@@ -38,19 +38,6 @@ void mico_score_finish(mico_result *result, double seconds)
     result->seconds += seconds;
 }
 
-void mico_right_pair(const uint64_t *a, const uint64_t *b, uint64_t images,
-                     uint64_t *only_a, uint64_t *only_b)
-{
-    *only_a = *only_b = 0;
-    for (uint64_t w = 0; w < MICO_RIGHT_WORDS(images); w++) {
-        const uint64_t left = images - 64 * w;
-        const uint64_t mask = left >= 64 ? UINT64_MAX : ((uint64_t)1 << left) - 1;
-
-        *only_a += (uint64_t)__builtin_popcountll(a[w] & ~b[w] & mask);
-        *only_b += (uint64_t)__builtin_popcountll(b[w] & ~a[w] & mask);
-    }
-}
-
 mico_status mico_split_check(const mico_net *net, const mico_data *data, size_t first,
                              size_t n, mico_err *err)
 {

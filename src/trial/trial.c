@@ -175,3 +175,16 @@ uint64_t mico_trial_digest(uint64_t study_key, const mico_trial *trial)
     mico_writer_free(&w);
     return digest;
 }
+
+void mico_right_pair(const uint64_t *a, const uint64_t *b, uint64_t images,
+                     uint64_t *only_a, uint64_t *only_b)
+{
+    *only_a = *only_b = 0;
+    for (uint64_t w = 0; w < MICO_RIGHT_WORDS(images); w++) {
+        const uint64_t left = images - 64 * w;
+        const uint64_t mask = left >= 64 ? UINT64_MAX : ((uint64_t)1 << left) - 1;
+
+        *only_a += (uint64_t)__builtin_popcountll(a[w] & ~b[w] & mask);
+        *only_b += (uint64_t)__builtin_popcountll(b[w] & ~a[w] & mask);
+    }
+}

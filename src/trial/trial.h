@@ -174,6 +174,15 @@ double mico_accuracy(const mico_outcome *outcome); /* correct/images, 0 where un
 void mico_outcome_put(mico_writer *w, const mico_outcome *outcome);
 void mico_outcome_get(mico_reader *r, mico_outcome *outcome);
 
+/* Per-image correctness, packed: image i was predicted correctly if bit i%64 of word
+ * i/64 is set. */
+#define MICO_RIGHT_WORDS(images) (((images) + 63) / 64)
+
+/* Paired comparison of two schemes on images [0, images): how many only the first and
+ * only the second predicted correctly (the discordant pairs of McNemar's test). */
+void mico_right_pair(const uint64_t *a, const uint64_t *b, uint64_t images,
+                     uint64_t *only_a, uint64_t *only_b);
+
 #define MICO_NO_TRIAL UINT64_MAX
 
 typedef struct mico_trial {

@@ -1,11 +1,12 @@
-/* Whole networks: the best kernels of this CPU, AVX2 only and portable C only agree in
- * every prediction and in the loss. */
+/* Whole networks: the best kernels of this CPU, those that measurements choose, AVX2
+ * only and portable C only agree in every tensor, every prediction and the loss. */
 #include "data/data.h"
 #include "eval/eval.h"
 #include "kernels/kernels.h"
 #include "support/suite.h"
 
 #include "core/file.h"
+#include "core/hash.h"
 
 #include <stdlib.h>
 
@@ -18,11 +19,15 @@ static const struct model {
 } models[] = {
     {"mlp_optdigits_f32", DATA "optdigits", NULL, IMAGES},
     {"mlp_mnist16_f32", DATA "mnist", "mean2,pad1,flat", IMAGES},
+    {"harmlp_265_f32", DATA "uci-har-265", NULL, IMAGES},
     {"lenet_mnist_f32", DATA "mnist", NULL, IMAGES},
+    {"cntk_mnist_cnn_f32", DATA "mnist", NULL, IMAGES},
+    {"lenet_fashion_f32", "/usr/share/datasets/fashion-mnist", NULL, IMAGES},
     {"dscnn_kws_f32",
      DATA "kws01-mfcc/mfcc49x10-s8-idx3.gz," DATA "kws01-mfcc/labels-idx1-ubyte.gz",
      NULL, IMAGES},
     {"resnet8_cifar10_f32", DATA "cifar-10-batches-bin", NULL, 12},
+    {"resnet20_cifar10_f32", DATA "cifar-10-batches-bin", NULL, 4},
 };
 
 static const char *const schemes[] = {"w8a8", "w7a8", "w5a6", "w4a4", "w2a8", "w1a2"};
@@ -40,22 +45,66 @@ static mico_status evaluate(answer *a, const char *isa, const mico_net *net,
     mico_status rc;
 
     *a = (answer){.result = {.predictions = a->predictions}};
-    mico_eval_set_isa(eval, isa);
+    if (isa != NULL && strcmp(isa, "tuned") == 0)
+        mico_eval_tune(eval, false);
+    else
+        mico_eval_set_isa(eval, isa);
     rc = mico_eval_int(eval, scheme, split, &a->result, err);
     mico_eval_free(eval);
     return rc;
 }
 
-/* One scheme by three paths. */
+/* ---- every tensor ------------------------------------------------------------------
+ */
+
+#define MOST_TENSORS 256
+
+typedef struct trail {
+    size_t n;
+    uint64_t hash[MOST_TENSORS];
+} trail;
+
+static void note_tensor(void *ctx, const mico_plan *plan, size_t tensor,
+                        const uint8_t *codes)
+{
+    trail *t = ctx;
+
+    if (t->n < MOST_TENSORS)
+        t->hash[t->n] = mico_hash(codes, plan->tensor[tensor].bytes, tensor);
+    t->n++;
+}
+
+/* The tensors of one image by the best path and by portable C. */
+static mico_status check_tensors(const mico_net *net, const mico_calib *calib,
+                                 const mico_scheme *scheme, const mico_data *data,
+                                 mico_err *err)
+{
+    trail fast = {0}, plain = {0};
+    mico_eval *eval = mico_eval_new(net, calib, &mico_quant_default);
+    mico_status rc = mico_eval_trace(eval, scheme, data, 1, note_tensor, &fast, err);
+
+    mico_eval_set_isa(eval, "c");
+    if (rc == MICO_OK)
+        rc = mico_eval_trace(eval, scheme, data, 1, note_tensor, &plain, err);
+    CU_ASSERT(plain.n > net->n_layers && plain.n < MOST_TENSORS);
+    CU_ASSERT_EQUAL(fast.n, plain.n);
+    CU_ASSERT_EQUAL(memcmp(fast.hash, plain.hash, sizeof plain.hash), 0);
+    mico_eval_free(eval);
+    return rc;
+}
+
+/* One scheme by all paths. */
 static mico_status check_scheme(const char *text, const mico_net *net,
                                 const mico_calib *calib, const mico_split *split,
                                 mico_err *err)
 {
-    static const char *const isas[] = {NULL, "avx2"};
+    static const char *const isas[] = {NULL, "avx2", "tuned"};
     mico_scheme scheme = {0};
     answer expected, got;
     mico_status rc = mico_scheme_parse(&scheme, text, net->n_layers, err);
 
+    if (rc == MICO_OK)
+        rc = check_tensors(net, calib, &scheme, split->data, err);
     if (rc == MICO_OK)
         rc = evaluate(&expected, "c", net, calib, &scheme, split, err);
     for (size_t i = 0; rc == MICO_OK && i < sizeof isas / sizeof *isas; i++) {
