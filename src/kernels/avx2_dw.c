@@ -108,25 +108,7 @@ static void pack_at(const mico_op *op, uint64_t depth, void *packed)
                 }
 }
 
-static size_t packed_bytes(const mico_op *op)
-{
-    return bytes_at(op, depth_of(op));
-}
-
-static void pack(const mico_op *op, void *packed)
-{
-    pack_at(op, depth_of(op), packed);
-}
-
-static size_t vnni_bytes(const mico_op *op)
-{
-    return bytes_at(op, MICO_AVX2_VNNI);
-}
-
-static void vnni_pack(const mico_op *op, void *packed)
-{
-    pack_at(op, MICO_AVX2_VNNI, packed);
-}
+MICO_AVX2_PACKERS
 
 /* ---- the strip ----------------------------------------------------------------- */
 

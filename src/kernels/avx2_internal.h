@@ -217,5 +217,25 @@ void mico_avx2_widen(const uint8_t *in, size_t n, uint16_t *out);
 void mico_avx2_finish_wide(const mico_plan *plan, const mico_op *op, uint8_t *out,
                            size_t n_images);
 
+/* packed_bytes and pack of an entry, with vpmaddubsw as deep as its weights allow and
+ * with vpdpbusd, from the file's own bytes_at, pack_at and depth_of. */
+#define MICO_AVX2_PACKERS                                                              \
+    static size_t packed_bytes(const mico_op *op)                                      \
+    {                                                                                  \
+        return bytes_at(op, depth_of(op));                                             \
+    }                                                                                  \
+    static void pack(const mico_op *op, void *packed)                                  \
+    {                                                                                  \
+        pack_at(op, depth_of(op), packed);                                             \
+    }                                                                                  \
+    static size_t vnni_bytes(const mico_op *op)                                        \
+    {                                                                                  \
+        return bytes_at(op, MICO_AVX2_VNNI);                                           \
+    }                                                                                  \
+    static void vnni_pack(const mico_op *op, void *packed)                             \
+    {                                                                                  \
+        pack_at(op, MICO_AVX2_VNNI, packed);                                           \
+    }
+
 #endif
 #endif

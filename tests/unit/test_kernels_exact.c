@@ -1,32 +1,12 @@
 /* Every fast kernel gives the bytes of the portable one and touches nothing else. */
+#include "support/kernels_compare.h"
 #include "support/kernels_random.h"
-#include "support/suite.h"
 
 static size_t compared[64]; /* comparisons per entry of mico_kernels */
 
-/* Compares all entries of this CPU that support the op with the portable one. */
 static void compare(mico_case *c, size_t n_images)
 {
-    const size_t bytes = n_images * c->tensor[MICO_CASE_OUT].bytes;
-    const mico_kernel *reference = mico_case_reference(c);
-    bool clean;
-    uint8_t *expected = mico_case_run(c, reference, n_images, &clean);
-
-    CU_ASSERT_TRUE(clean);
-    for (size_t k = 0; k < mico_n_kernels; k++) {
-        const mico_kernel *fast = mico_kernels[k];
-
-        if (strcmp(fast->isa, "c") == 0 || !mico_isa_here(fast->isa) ||
-            !fast->supports(&c->plan, &c->op))
-            continue;
-        uint8_t *got = mico_case_run(c, fast, n_images, &clean);
-
-        CU_ASSERT_TRUE(clean);
-        CU_ASSERT_EQUAL(memcmp(expected, got, bytes), 0);
-        compared[k]++;
-        free(got);
-    }
-    free(expected);
+    mico_compare(c, n_images, compared);
 }
 
 static void conv_case(mico_rng *rng, size_t c_in, size_t c_out, size_t groups, taste t,

@@ -1,7 +1,6 @@
 /* Every fast kernel of the profiles dynamic and mico gives the bytes of the portable
  * one and touches nothing else. */
-#include "support/kernels_case.h"
-#include "support/suite.h"
+#include "support/kernels_compare.h"
 
 #include <math.h>
 
@@ -9,25 +8,7 @@ static size_t compared[128], fused[128]; /* comparisons per entry of mico_kernel
 
 static void compare(mico_case *c, size_t n_images)
 {
-    const size_t bytes = n_images * c->tensor[MICO_CASE_OUT].bytes;
-    bool clean;
-    uint8_t *expected = mico_case_run(c, mico_case_reference(c), n_images, &clean);
-
-    CU_ASSERT_TRUE(clean);
-    for (size_t k = 0; k < mico_n_kernels; k++) {
-        const mico_kernel *fast = mico_kernels[k];
-
-        if (strcmp(fast->isa, "c") == 0 || !mico_isa_here(fast->isa) ||
-            !fast->supports(&c->plan, &c->op))
-            continue;
-        uint8_t *got = mico_case_run(c, fast, n_images, &clean);
-
-        CU_ASSERT_TRUE(clean);
-        CU_ASSERT_EQUAL(memcmp(expected, got, bytes), 0);
-        compared[k]++;
-        free(got);
-    }
-    free(expected);
+    mico_compare(c, n_images, compared);
 }
 
 /* ---- cases -------------------------------------------------------------------------
@@ -142,11 +123,10 @@ static bool geometry(mico_case *c, mico_rng *rng, size_t c_in, size_t c_out,
 
 enum { OTHER = 1, SUM = 2 }; /* tensors of a fused add, beside the case's own */
 
-/* The layer in C, then the add in C, against every entry that does both at once. */
 static void compare_fused(mico_case *c, mico_rng *rng, size_t n_images)
 {
     const mico_plan_tensor *y = &c->tensor[MICO_CASE_OUT];
-    const size_t bytes = n_images * y->bytes, turn = mico_rng_below(rng, 2);
+    const size_t turn = mico_rng_below(rng, 2);
     mico_op add = {.kind = MICO_OP_ADD,
                    .rounding = MICO_ROUND_FLOAT,
                    .layer = SIZE_MAX,
@@ -154,41 +134,13 @@ static void compare_fused(mico_case *c, mico_rng *rng, size_t n_images)
                    .out = SUM,
                    .lo_f32 = turn > 0 ? 0 : -INFINITY,
                    .hi_f32 = 0.5f};
-    const uint8_t *in[2];
-    bool clean;
 
     tensor(c, OTHER, y->shape.rank, y->shape.dim);
     tensor(c, SUM, y->shape.rank, y->shape.dim);
     values(c, OTHER, n_images, rng);
     add.in[turn] = MICO_CASE_OUT;
     add.in[1 - turn] = OTHER;
-    uint8_t *expected = mico_case_run(c, mico_case_reference(c), n_images, &clean);
-
-    in[turn] = expected;
-    in[1 - turn] = c->in[OTHER];
-    mico_kernel_find(&c->plan, &add, "c")
-        ->run(&(mico_call){.plan = &c->plan,
-                           .op = &add,
-                           .in = in,
-                           .out = expected,
-                           .n_images = n_images});
-    for (size_t k = 0; k < mico_n_kernels; k++) {
-        const mico_kernel *fast = mico_kernels[k];
-
-        if (fast->fuses == NULL || !mico_isa_here(fast->isa) ||
-            !fast->supports(&c->plan, &c->op) || !fast->fuses(&c->plan, &c->op, &add))
-            continue;
-        c->add = &add;
-        c->other = c->in[OTHER];
-        uint8_t *got = mico_case_run(c, fast, n_images, &clean);
-
-        c->add = NULL;
-        CU_ASSERT_TRUE(clean);
-        CU_ASSERT_EQUAL(memcmp(expected, got, bytes), 0);
-        fused[k]++;
-        free(got);
-    }
-    free(expected);
+    mico_compare_fused(c, &add, OTHER, n_images, fused);
 }
 
 /* ---- operations --------------------------------------------------------------------

@@ -1,6 +1,6 @@
 /* Kernels that do the add behind their operation give what the two give alone. */
+#include "support/kernels_compare.h"
 #include "support/kernels_random.h"
-#include "support/suite.h"
 
 static size_t fused[64]; /* comparisons per entry of mico_kernels */
 
@@ -35,46 +35,17 @@ static void random_add(mico_case *c, mico_rng *rng, mico_op *add, int32_t mult[2
     shift[0] = (uint8_t)between(rng, 6, 31);
 }
 
-/* The op in C, then the add in C, against every entry that does both at once. */
 static void compare_fused(mico_case *c, mico_rng *rng, size_t n_images)
 {
-    const size_t bytes = n_images * c->tensor[MICO_CASE_OUT].bytes;
     mico_op add;
     int32_t mult[2];
     uint8_t shift[2];
-    bool clean;
 
     if (c->tensor[MICO_CASE_OUT].format.width == 32)
         return;
     random_add(c, rng, &add, mult, shift);
     mico_case_random(c, OTHER, n_images, rng);
-    uint8_t *expected = mico_case_run(c, mico_case_reference(c), n_images, &clean);
-    const uint8_t *in[2] = {expected, c->in[OTHER]};
-    const size_t turn = add.in[0] == OTHER ? 1 : 0;
-
-    mico_kernel_find(&c->plan, &add, "c")
-        ->run(&(mico_call){.plan = &c->plan,
-                           .op = &add,
-                           .in = (const uint8_t *[]){in[turn], in[1 - turn]},
-                           .out = expected,
-                           .n_images = n_images});
-    for (size_t k = 0; k < mico_n_kernels; k++) {
-        const mico_kernel *fast = mico_kernels[k];
-
-        if (fast->fuses == NULL || !mico_isa_here(fast->isa) ||
-            !fast->supports(&c->plan, &c->op) || !fast->fuses(&c->plan, &c->op, &add))
-            continue;
-        c->add = &add;
-        c->other = c->in[OTHER];
-        uint8_t *got = mico_case_run(c, fast, n_images, &clean);
-
-        c->add = NULL;
-        CU_ASSERT_TRUE(clean);
-        CU_ASSERT_EQUAL(memcmp(expected, got, bytes), 0);
-        fused[k]++;
-        free(got);
-    }
-    free(expected);
+    mico_compare_fused(c, &add, OTHER, n_images, fused);
 }
 
 static void fused_conv(mico_rng *rng, size_t c_in, size_t c_out, size_t groups)
