@@ -62,6 +62,7 @@ static subject subject_new(const char *name, mico_net *net, const options *o)
         stop(name, &err);
     s.eval = mico_eval_new(net, s.calib, &quant);
     mico_eval_set_isa(s.eval, o->isa);
+    mico_eval_tune(s.eval, false);
     for (size_t l = 0; l < net->n_layers; l++)
         s.macs += mico_layer_macs(net, l);
     return s;
