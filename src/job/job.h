@@ -31,7 +31,6 @@ typedef struct mico_study {
     uint64_t study_seed, study_budget;
     double study_wallclock_s;
     char net_path[4 * MICO_JOB_TEXT], net_mul[MICO_JOB_TEXT], net_add[MICO_JOB_TEXT];
-    char net_table[4 * MICO_JOB_TEXT];
     char data_path[4 * MICO_JOB_TEXT], data_transform[MICO_JOB_TEXT];
     char data_calibration[MICO_JOB_TEXT], data_search[MICO_JOB_TEXT],
         data_final[MICO_JOB_TEXT];

@@ -25,8 +25,6 @@ const mico_key mico_keys[] = {
      "preprocessing x = raw*mul + add: one number or one per channel; empty: as in the file"},
     {"net", "add", MICO_KEY_TEXT, AT(net_add), "", NULL, false,
      "see mul"},
-    {"net", "table", MICO_KEY_TEXT, AT(net_table), "", NULL, false,
-     "table of mico bench-table that trials are looked up in, instead of path and [data]"},
 
     {"data", "path", MICO_KEY_TEXT, AT(data_path), NULL, NULL, false,
      "data set: folder, .npz, .h5, or IMAGES,LABELS"},
