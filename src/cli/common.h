@@ -33,4 +33,12 @@ void mico_json_print(json_t *object);
 mico_status mico_problem_make(mico_problem *out, const mico_study *study,
                               const mico_net *net, mico_err *err);
 
+/* The same of a study whose trials are looked up in a table: layers and costs are the
+ * table's, the space is what both table and study allow. */
+mico_status mico_problem_of_table(mico_problem *out, const mico_study *study,
+                                  const mico_census *census, mico_err *err);
+
+/* Kind ([n_layers * MICO_NAME_SIZE] characters) and number of weights of each layer. */
+void mico_describe_layers(const mico_net *net, char **kind, double **weights);
+
 #endif

@@ -2,13 +2,13 @@
  * and drives; every rank has a zygote that was forked before MPI started. */
 #include "cli/common.h"
 #include "cli/sweep_setup.h"
+#include "cli/sweep_table.h"
 
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "report/report.h"
 #include "wire/wire.h"
-#include "worker/worker.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -340,7 +340,7 @@ int main(int argc, char **argv)
         rc = dry_run(&p, &err);
     else if (rc == MICO_OK && !answered) {
         mico_log_setup(p.options.quiet ? MICO_LOG_WARN : MICO_LOG_INFO, -1);
-        rc = mico_zygote_start(&zygote, &mico_worker_service, &err);
+        rc = mico_zygote_start(&zygote, &mico_table_service, &err);
         if (rc == MICO_OK && rank != 0)
             return run_worker(zygote, argc, argv);
         if (rc == MICO_OK)

@@ -180,9 +180,14 @@ mico_status mico_sweep_list(const char *what, mico_str *out, mico_err *err)
     if (strcmp(what, "keys") == 0) {
         mico_job_list_keys(out);
     } else if (strcmp(what, "searchers") == 0) {
-        for (size_t i = 0; i < mico_n_searchers; i++)
-            mico_str_add(out, "%-10s %s\n", mico_searchers[i]->name,
-                         mico_searchers[i]->help);
+        for (size_t i = 0; i < mico_n_searchers; i++) {
+            const mico_searcher_type *type = mico_searchers[i];
+
+            mico_str_add(out, "%-14s %s", type->name, type->help);
+            if (type->missing != NULL)
+                mico_str_add(out, " (unavailable: needs %s)", type->missing);
+            mico_str_add(out, "\n");
+        }
     } else if (strcmp(what, "targets") == 0) {
         for (size_t i = 0; i < mico_n_targets; i++)
             mico_str_add(out, "%-8s %-16s %s\n", mico_targets[i].name,

@@ -64,6 +64,7 @@ static mico_status results_path(mico_setup *setup, const mico_sweep_options *o,
 static bool same_world(const mico_study *a, const mico_study *b)
 {
     return strcmp(a->net_path, b->net_path) == 0 &&
+           strcmp(a->net_table, b->net_table) == 0 &&
            strcmp(a->net_mul, b->net_mul) == 0 && strcmp(a->net_add, b->net_add) == 0 &&
            strcmp(a->data_path, b->data_path) == 0 &&
            strcmp(a->data_transform, b->data_transform) == 0 &&
@@ -87,13 +88,51 @@ static mico_status check_searcher(const mico_study *study, const mico_problem *p
     return rc;
 }
 
-/* "calibration train:0-511, search train:512-10511, final test:0-9999" */
-static char *splits_text(const mico_world *world)
+/* What trials are evaluated with: network and data, or a table that stands for them. */
+typedef struct source {
+    mico_world world;
+    mico_census *census; /* NULL: the world */
+} source;
+
+static void source_close(source *from)
 {
+    mico_world_close(&from->world);
+    mico_census_free(from->census);
+    *from = (source){0};
+}
+
+static mico_status source_open(source *out, const mico_study *study, mico_err *err)
+{
+    mico_status rc;
+
+    if (study->net_table[0] == '\0')
+        return mico_world_open(&out->world, study, err);
+    rc = mico_census_load(&out->census, study->net_table, err);
+    if (rc != MICO_OK)
+        mico_err_prefix(err, "[net] table");
+    return rc;
+}
+
+static void source_hashes(const source *from, uint64_t *net, uint64_t *data)
+{
+    *net = from->census != NULL ? from->census->net_hash : from->world.net->hash;
+    *data = from->census != NULL ? from->census->data_hash : from->world.data->hash;
+}
+
+/* "calibration train:0-511, search train:512-10511, final test:0-9999" */
+static char *splits_text(const source *from)
+{
+    const mico_world *world = &from->world;
     const mico_splits *s = &world->splits;
     char part[3][64];
     mico_str text = {0};
 
+    if (from->census != NULL) {
+        mico_str_add(&text, "%llu, looked up in a table of %zu schemes of %s",
+                     (unsigned long long)from->census->images, from->census->n,
+                     from->census->net);
+        return text.text;
+    }
     mico_split_print(world->data, &s->calibration, part[0]);
     mico_split_print(world->data, &s->search, part[1]);
     mico_split_print(world->data, &s->final, part[2]);
@@ -102,36 +141,46 @@ static char *splits_text(const mico_world *world)
     return text.text;
 }
 
-static mico_status make_study(mico_study_run *run, const mico_study *study,
-                              const mico_world *world, mico_err *err)
+static void copy_layers(mico_study_run *run, const mico_census *census)
 {
-    const mico_net *net = world->net;
-    uint64_t parts[3] = {study->key, net->hash, world->data->hash};
-    mico_status rc = mico_problem_make(&run->problem, study, net, err);
+    size_t n = census->problem.space.n_layers;
+
+    run->layer_kind = mico_xcalloc(n, MICO_NAME_SIZE);
+    memcpy(run->layer_kind, census->layer_kind, n * MICO_NAME_SIZE);
+    run->layer_weights = mico_xcalloc(n, sizeof *run->layer_weights);
+    memcpy(run->layer_weights, census->layer_weights, n * sizeof *run->layer_weights);
+}
+
+static mico_status make_study(mico_study_run *run, const mico_study *study,
+                              const source *from, mico_err *err)
+{
+    const mico_census *census = from->census;
+    const mico_net *net = from->world.net;
+    uint64_t parts[3] = {study->key};
+    mico_status rc = census != NULL
+                         ? mico_problem_of_table(&run->problem, study, census, err)
+                         : mico_problem_make(&run->problem, study, net, err);
 
     if (rc != MICO_OK)
         return rc;
+    source_hashes(from, &parts[1], &parts[2]);
+    if (census != NULL)
+        parts[2] = census->digest;
     snprintf(run->name, sizeof run->name, "%.63s", study->study_name);
     run->key = mico_hash(parts, sizeof parts, 1);
     run->canonical = mico_xstrdup(study->canonical);
     run->searcher = mico_xstrdup(study->search_method);
-    run->layer_kind = mico_xcalloc(net->n_layers, MICO_NAME_SIZE);
-    run->layer_weights = mico_xcalloc(net->n_layers, sizeof *run->layer_weights);
-    for (size_t l = 0; l < net->n_layers; l++) {
-        const mico_node *node = mico_layer_node(net, l);
-        bool depthwise = node->groups > 1 && node->groups == node->c_in;
-
-        snprintf(run->layer_kind + l * MICO_NAME_SIZE, MICO_NAME_SIZE, "%s",
-                 depthwise ? "depthwise conv" : mico_node_text(node));
-        run->layer_weights[l] = (double)mico_layer_weights(net, l);
-    }
+    if (census != NULL)
+        copy_layers(run, census);
+    else
+        mico_describe_layers(net, &run->layer_kind, &run->layer_weights);
     return check_searcher(study, &run->problem, err);
 }
 
 mico_status mico_setup_make(mico_setup *setup, const mico_sweep_options *o,
                             mico_err *err)
 {
-    mico_world world = {0};
+    source from = {0};
     mico_status rc = mico_setup_job(setup, o, err);
 
     if (rc == MICO_OK)
@@ -142,26 +191,23 @@ mico_status mico_setup_make(mico_setup *setup, const mico_sweep_options *o,
     setup->splits = mico_xcalloc(setup->job->n_studies, sizeof *setup->splits);
     for (size_t s = 0; s < setup->job->n_studies && rc == MICO_OK; s++) {
         const mico_study *study = &setup->job->study[s];
-        uint64_t parts[2];
+        uint64_t net[2] = {setup->net_hash}, data[2] = {setup->data_hash};
 
         if (s == 0 || !same_world(study, study - 1)) {
-            mico_world_close(&world);
-            rc = mico_world_open(&world, study, err);
+            source_close(&from);
+            rc = source_open(&from, study, err);
             if (rc != MICO_OK)
                 break;
-            parts[0] = setup->net_hash;
-            parts[1] = world.net->hash;
-            setup->net_hash = s == 0 ? parts[1] : mico_hash(parts, sizeof parts, 0);
-            parts[0] = setup->data_hash;
-            parts[1] = world.data->hash;
-            setup->data_hash = s == 0 ? parts[1] : mico_hash(parts, sizeof parts, 0);
+            source_hashes(&from, &net[1], &data[1]);
+            setup->net_hash = s == 0 ? net[1] : mico_hash(net, sizeof net, 0);
+            setup->data_hash = s == 0 ? data[1] : mico_hash(data, sizeof data, 0);
         }
-        setup->splits[s] = splits_text(&world);
-        rc = make_study(&setup->study[s], study, &world, err);
+        setup->splits[s] = splits_text(&from);
+        rc = make_study(&setup->study[s], study, &from, err);
         if (rc != MICO_OK && setup->job->n_studies > 1)
             mico_err_prefix(err, "study %s", study->study_name);
     }
-    mico_world_close(&world);
+    source_close(&from);
     return rc;
 }
 
@@ -213,7 +259,9 @@ mico_status mico_setup_store(mico_store **out, const mico_setup *setup,
         .job_hash = setup->job->hash,
         .net_hash = setup->net_hash,
         .data_hash = setup->data_hash,
-        .net_path = setup->job->study[0].net_path,
+        .net_path = setup->job->study[0].net_table[0] != '\0'
+                        ? setup->job->study[0].net_table
+                        : setup->job->study[0].net_path,
         .data_path = setup->job->study[0].data_path,
         .n_studies = setup->job->n_studies,
         .study = setup->study,

@@ -20,13 +20,18 @@ static const mico_command commands[] = {
      "what a scheme costs, layer by layer", mico_tool_cost},
     {"report", "RESULTS.h5... [-o DIR]",
      "summary, CSV tables and an HTML page of a run", mico_tool_report},
+    {"bench-table", "JOB.ini|RESULTS.h5 [-o TABLE.h5] [--json]",
+     "evaluates every scheme of a job's space", mico_tool_bench},
+    {"compare", "JOB.ini [--methods A,B] [--seeds N] [--limits X,Y] [-o DIR] [--json]",
+     "searchers against each other on a table whose optimum is known",
+     mico_tool_compare},
 };
 
 static void usage(FILE *to)
 {
     fputs("usage: mico COMMAND ...\n\ncommands:\n", to);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(to, "  mico %-7s %s\n               %s\n", commands[i].name,
+        fprintf(to, "  mico %-11s %s\n                   %s\n", commands[i].name,
                 commands[i].arguments, commands[i].help);
     fputs("\n'mico COMMAND --help' tells a command's options.\n", to);
 }

@@ -13,5 +13,7 @@ int mico_tool_import(int argc, char **argv);
 int mico_tool_eval(int argc, char **argv);
 int mico_tool_cost(int argc, char **argv);
 int mico_tool_report(int argc, char **argv);
+int mico_tool_bench(int argc, char **argv);
+int mico_tool_compare(int argc, char **argv);
 
 #endif

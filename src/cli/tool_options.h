@@ -17,7 +17,8 @@ typedef struct mico_options_line {
     const char *set[64];
     size_t n_sets;
     int64_t images, jobs, seeds; /* 0: all; one a core; as the job says */
-    bool json, profile_layers, fresh, loss, upstream;
+    int64_t budget;              /* 0: the usual */
+    bool json, profile_layers, fresh, loss, upstream, selftest;
     int n_operands;
     char **operand;
     bool done; /* --help was answered, or the line was wrong: leave with exit_code */

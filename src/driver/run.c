@@ -293,6 +293,15 @@ void mico_driver_search_options(const mico_study *study, mico_search_options *ou
         .n_trees = study->search_trees,
         .population = study->search_population,
         .tournament = study->search_tournament,
+        .initial = strcmp(study->search_initial, "minmax") == 0   ? MICO_INITIAL_MINMAX
+                   : strcmp(study->search_initial, "random") == 0 ? MICO_INITIAL_RANDOM
+                                                                  : MICO_INITIAL_ORTH,
+        .sampler = strcmp(study->search_sampler, "random") == 0 ? MICO_SAMPLER_RANDOM
+                                                                : MICO_SAMPLER_NEAR,
+        .raw_features = strcmp(study->search_features, "off") == 0,
+        .mean_only = strcmp(study->search_ucb, "off") == 0,
+        .roi = study->search_roi,
+        .max_roi = study->search_max_roi,
     };
     snprintf(out->method, sizeof out->method, "%.31s", study->search_method);
 }

@@ -270,6 +270,15 @@ static bool is_given(const parse *p, const mico_key *key)
     return p->values.text[key - mico_keys] != NULL;
 }
 
+/* A table stands for network and data, which are all that must be given. */
+static bool has_table(const parse *p)
+{
+    const mico_key *key = mico_key_find("net", "table");
+    const char *text = p->values.text[key - mico_keys];
+
+    return is_given(p, key) && (text == NULL || text[0] != '\0');
+}
+
 mico_status mico_job_parse(mico_job **out, const char *text, size_t n, const char *name,
                            const char *const *sets, size_t n_sets, mico_str *errors)
 {
@@ -289,7 +298,7 @@ mico_status mico_job_parse(mico_job **out, const char *text, size_t n, const cha
     for (size_t i = 0; i < mico_n_keys; i++) {
         const mico_key *key = &mico_keys[i];
 
-        if (key->preset == NULL && !is_given(&p, key)) {
+        if (key->preset == NULL && !is_given(&p, key) && !has_table(&p)) {
             char missing[160];
 
             snprintf(missing, sizeof missing, "[%s] %s is missing: %s", key->section,

@@ -31,11 +31,13 @@ typedef struct mico_study {
     uint64_t study_seed, study_budget;
     double study_wallclock_s;
     char net_path[4 * MICO_JOB_TEXT], net_mul[MICO_JOB_TEXT], net_add[MICO_JOB_TEXT];
+    char net_table[4 * MICO_JOB_TEXT];
     char data_path[4 * MICO_JOB_TEXT], data_transform[MICO_JOB_TEXT];
     char data_calibration[MICO_JOB_TEXT], data_search[MICO_JOB_TEXT],
         data_final[MICO_JOB_TEXT];
     char space_weight_bits[MICO_JOB_TEXT], space_act_bits[MICO_JOB_TEXT];
     char space_first_last[MICO_JOB_TEXT], space_tie[MICO_JOB_TEXT];
+    char space_groups[MICO_JOB_TEXT];
     char space_granularity[MICO_JOB_TEXT], space_weight_scale[MICO_JOB_TEXT];
     char space_act_range[MICO_JOB_TEXT], space_act_codes[MICO_JOB_TEXT];
     char space_profile[MICO_JOB_TEXT];
@@ -45,6 +47,9 @@ typedef struct mico_study {
     char search_method[MICO_JOB_TEXT];
     uint64_t search_inits, search_candidates, search_trees;
     uint64_t search_population, search_tournament;
+    char search_initial[MICO_JOB_TEXT], search_sampler[MICO_JOB_TEXT];
+    char search_features[MICO_JOB_TEXT], search_ucb[MICO_JOB_TEXT];
+    double search_roi, search_max_roi;
     uint64_t run_parallel, run_window, run_retries, run_max_failures;
     uint64_t run_memory_bytes, run_bundle, run_keep_bytes;
     char run_order[MICO_JOB_TEXT], run_driver[MICO_JOB_TEXT], run_reuse[MICO_JOB_TEXT];

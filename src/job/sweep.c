@@ -219,6 +219,7 @@ static void make_study(mico_study *s, const char *const *value, const char *suff
     canonical_text(&text, full, true);
     s->canonical = text.text;
     resolve_paths(s->net_path, sizeof s->net_path, name);
+    resolve_paths(s->net_table, sizeof s->net_table, name);
     resolve_paths(s->data_path, sizeof s->data_path, name);
 }
 

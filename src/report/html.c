@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const style =
+const char *const mico_html_style =
     "body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2em "
     "auto;padding:0 "
     "1em;color:#22303c;background:#fff}h1{font-size:1.6em;margin:0}h2{margin:1.8em 0 "
@@ -152,7 +152,7 @@ void mico_html_page(const mico_run *const *runs, size_t n_runs, const char *titl
     mico_str_add(out, "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'/>"
                       "<meta name='viewport' content='width=device-width'/><title>");
     mico_add_escaped(out, title);
-    mico_str_add(out, "</title><style>%s</style></head><body>\n<h1>", style);
+    mico_str_add(out, "</title><style>%s</style></head><body>\n<h1>", mico_html_style);
     mico_add_escaped(out, title);
     mico_str_add(out, "</h1>\n");
     if (overview.n == 0)

@@ -4,6 +4,9 @@
 
 #include "report/report.h"
 
+/* The page's style sheet (html.c). */
+extern const char *const mico_html_style;
+
 /* ---- words (words.c) ------------------------------------------------------------- */
 
 /* Adds text that is safe inside elements and quoted attributes of HTML and XML: markup
@@ -113,6 +116,9 @@ void mico_plot_mark(mico_plot *plot, double x, double y, const mico_style *style
  */
 void mico_plot_steps(mico_plot *plot, const double *x, const double *y, size_t n,
                      const mico_style *style);
+/* The area between two staircases. */
+void mico_plot_band(mico_plot *plot, const double *x, const double *low,
+                    const double *high, size_t n, const char *color);
 void mico_plot_hline(mico_plot *plot, double y, const mico_style *style);
 void mico_plot_vline(mico_plot *plot, double x, const mico_style *style);
 void mico_plot_end(mico_plot *plot);
@@ -120,6 +126,18 @@ void mico_plot_end(mico_plot *plot);
 /* Opens the element; height in the units of a drawing MICO_SVG_WIDTH wide. */
 #define MICO_SVG_WIDTH 760.0
 void mico_svg_begin(mico_str *out, double height, const char *title);
+
+/* ---- rank tests (ranks.c) -------------------------------------------------------- */
+
+/* Two-sided Wilcoxon signed-rank test of pairs; zero differences are left out. Exact,
+ * conditional on ties, for up to 100 pairs, else the normal approximation. 1 where no
+ * pair differs. */
+double mico_wilcoxon(const double *a, const double *b, size_t n);
+
+/* Friedman's chi-square (corrected for ties) of value[block * k + treatment] and its p
+ * value; mean ranks (room for k; ties share). NaN where nothing differs. */
+double mico_friedman(const double *value, size_t blocks, size_t k, double *mean_rank,
+                     double *chi_square);
 
 /* ---- figures: nothing is added where there is nothing to show -------------------- */
 

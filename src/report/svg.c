@@ -199,6 +199,26 @@ void mico_plot_steps(mico_plot *plot, const double *x, const double *y, size_t n
     line_style(plot->out, style);
 }
 
+void mico_plot_band(mico_plot *plot, const double *x, const double *low,
+                    const double *high, size_t n, const char *color)
+{
+    bool open = false;
+
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(x[i]) || !isfinite(low[i]) || !isfinite(high[i]))
+            continue;
+        mico_str_add(plot->out, open ? "H%.1fV%.1f" : "<path d='M%.1f %.1f",
+                     at_x(plot, x[i]), at_y(plot, high[i]));
+        open = true;
+    }
+    if (!open)
+        return;
+    for (size_t i = n; i-- > 0;)
+        if (isfinite(x[i]) && isfinite(low[i]) && isfinite(high[i]))
+            mico_str_add(plot->out, "V%.1fH%.1f", at_y(plot, low[i]), at_x(plot, x[i]));
+    mico_str_add(plot->out, "z' fill='%s' fill-opacity='0.15'/>\n", color);
+}
+
 void mico_plot_hline(mico_plot *plot, double y, const mico_style *style)
 {
     mico_str_add(plot->out, "<path d='M%.1f %.1fH%.1f'", LEFT, at_y(plot, y),

@@ -2,7 +2,8 @@
  *
  * A feature's values are given once, ascending, and samples hold codes into them. So a
  * node's best split needs one pass over its samples per feature instead of a sort; the
- * trees are the exact CART trees all the same. */
+ * trees are the exact CART trees all the same, with targets rounded to 2^-26 of half
+ * their range at worst (for 10^5 samples; 2^-42 for 1,000). */
 #ifndef MICO_SEARCH_FOREST_H
 #define MICO_SEARCH_FOREST_H
 
@@ -26,6 +27,7 @@ typedef struct mico_forest_data {
     const uint8_t *codes; /* [n][n_features], below MICO_FOREST_CODES */
     const double (*values)[MICO_FOREST_CODES]; /* [n_features] strictly ascending */
     const double *y;                           /* [n] finite */
+    size_t stride; /* from one row of codes to the next; 0: n_features */
 } mico_forest_data;
 
 typedef struct mico_forest_node {
@@ -45,9 +47,10 @@ typedef struct mico_forest {
 void mico_forest_fit(mico_forest *out, const mico_forest_data *data,
                      const mico_forest_options *options, mico_rng *rng);
 
-/* Mean and (population) deviation of the trees' predictions for one row of codes. */
-void mico_forest_predict(const mico_forest *forest, const uint8_t *codes, double *mean,
-                         double *deviation);
+/* Means and (population) deviations of the trees' predictions for n rows of codes,
+ * stride apart. */
+void mico_forest_predict(const mico_forest *forest, const uint8_t *codes, size_t stride,
+                         size_t n, double *mean, double *deviation);
 void mico_forest_free(mico_forest *forest);
 
 #endif

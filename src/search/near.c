@@ -23,8 +23,17 @@ typedef struct member {
     size_t index; /* in set */
 } member;
 
+/* A limit's costs by layer and levels, so that pricing a scheme is a sum of look-ups.
+ */
+typedef struct price {
+    double constant, limit;
+    double (*cost)[MICO_N_WIDTHS][MICO_N_WIDTHS]; /* [n_layers] */
+} price;
+
 typedef struct pool {
     const mico_room *room;
+    size_t n_prices; /* one a constraint, then one for the cap if there is any */
+    price price[MICO_MAX_METRICS + 1];
     const mico_near_options *o;
     double low, high; /* region of interest, as fractions of the limit */
     mico_seen set;    /* all that were ever measured */
@@ -33,13 +42,53 @@ typedef struct pool {
     bool keep[MICO_MAX_GENES]; /* variables that are likely to stay at their largest */
 } pool;
 
+static void add_price(pool *p, size_t metric, double limit)
+{
+    const mico_space *space = &p->room->problem->space;
+    const mico_metric *m = &p->room->problem->metric[metric];
+    price *out = &p->price[p->n_prices++];
+
+    *out =
+        (price){m->constant, limit, mico_xcalloc(space->n_layers, sizeof *out->cost)};
+    for (size_t l = 0; l < space->n_layers; l++) {
+        const mico_options *w = &space->var[space->var_of[l]];
+        const mico_options *a = &space->var[space->var_of[space->n_layers + l]];
+
+        for (size_t i = 0; i < w->n; i++)
+            for (size_t k = 0; k < a->n; k++)
+                out->cost[l][i][k] =
+                    m->table[(l * MICO_N_WIDTHS + mico_width_index(w->width[i])) *
+                                 MICO_N_WIDTHS +
+                             mico_width_index(a->width[k])];
+    }
+}
+
+static void add_prices(pool *p)
+{
+    const mico_problem *problem = p->room->problem;
+
+    for (size_t k = 0; k < problem->n_constraints; k++)
+        add_price(p, problem->constraint[k].metric, problem->constraint[k].limit);
+    if (isfinite(p->o->cap))
+        add_price(p, problem->pareto_metric, p->o->cap);
+}
+
+/* Cost by limit of the tightest limit; 0 without limits. */
 static double fraction(const pool *p, const uint8_t *levels)
 {
-    double t = mico_room_tightness(p->room, levels);
+    const mico_space *space = &p->room->problem->space;
+    const uint16_t *w = space->var_of, *a = space->var_of + space->n_layers;
+    double tightest = 0;
 
-    if (isfinite(p->o->cap))
-        t = fmax(t, mico_room_cost(p->room, levels) / p->o->cap);
-    return t;
+    for (size_t k = 0; k < p->n_prices; k++) {
+        double cost = p->price[k].constant, limit = p->price[k].limit, ratio;
+
+        for (size_t l = 0; l < space->n_layers; l++)
+            cost += p->price[k].cost[l][levels[w[l]]][levels[a[l]]];
+        ratio = limit > 0 ? cost / limit : cost > limit ? 2 + cost - limit : 1;
+        tightest = k == 0 ? ratio : fmax(tightest, ratio);
+    }
+    return tightest;
 }
 
 static double distance(const pool *p, const uint8_t *levels)
@@ -92,6 +141,7 @@ static void pool_start(pool *p, const mico_room *room, const mico_near_options *
     double top;
 
     *p = (pool){.room = room, .o = o};
+    add_prices(p);
     mico_seen_init(&p->set, room->n_vars);
     mico_room_top(room, levels);
     top = fraction(p, levels);
@@ -205,6 +255,8 @@ void mico_near_sample(const mico_room *room, mico_rng *rng,
     pool_start(&p, room, options);
     breed(&p, rng, n);
     collect(&p, rng, n, out);
+    for (size_t k = 0; k < p.n_prices; k++)
+        free(p.price[k].cost);
     free(p.member);
     mico_seen_free(&p.set);
 }

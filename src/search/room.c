@@ -37,23 +37,6 @@ double mico_room_cost(const mico_room *room, const uint8_t *levels)
     return mico_metric_cost(&p->metric[p->pareto_metric], &scheme);
 }
 
-double mico_room_tightness(const mico_room *room, const uint8_t *levels)
-{
-    const mico_problem *p = room->problem;
-    double tightest = 0;
-    mico_scheme scheme;
-
-    mico_space_scheme(&p->space, levels, &scheme);
-    for (size_t k = 0; k < p->n_constraints; k++) {
-        double limit = p->constraint[k].limit;
-        double cost = mico_metric_cost(&p->metric[p->constraint[k].metric], &scheme);
-        double ratio = limit > 0 ? cost / limit : cost > limit ? 2 + cost - limit : 1;
-
-        tightest = k == 0 ? ratio : fmax(tightest, ratio);
-    }
-    return tightest;
-}
-
 void mico_room_top(const mico_room *room, uint8_t *levels)
 {
     for (size_t v = 0; v < room->n_vars; v++)

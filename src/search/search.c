@@ -8,10 +8,13 @@
 #include <string.h>
 
 const mico_searcher_type *const mico_searchers[] = {
-    &mico_searcher_mico,
-    &mico_searcher_regevo,
-    &mico_searcher_random,
-    &mico_searcher_grid,
+    &mico_searcher_upstream[0], &mico_searcher_upstream[1],  &mico_searcher_upstream[2],
+    &mico_searcher_upstream[3], &mico_searcher_upstream[4],  &mico_searcher_upstream[5],
+    &mico_searcher_upstream[6], &mico_searcher_upstream[7],  &mico_searcher_upstream[8],
+    &mico_searcher_upstream[9], &mico_searcher_upstream[10], &mico_searcher_nlp,
+    &mico_searcher_haq,         &mico_searcher_regevo,       &mico_searcher_nsga2,
+    &mico_searcher_sens,        &mico_searcher_tsmckp,       &mico_searcher_gp,
+    &mico_searcher_hawq,        &mico_searcher_random,       &mico_searcher_grid,
 };
 const size_t mico_n_searchers = sizeof mico_searchers / sizeof mico_searchers[0];
 
@@ -32,7 +35,7 @@ struct mico_searcher {
 
 static const mico_searcher_type *find_type(const char *name, mico_err *err)
 {
-    const char *names[16];
+    const char *names[64];
     size_t near;
 
     for (size_t i = 0; i < mico_n_searchers; i++) {
@@ -88,6 +91,10 @@ static mico_search_options with_defaults(const mico_search_options *options)
         o.n_inits = 16;
     if (o.n_candidates == 0)
         o.n_candidates = 1000;
+    if (o.roi <= 0)
+        o.roi = 0.1;
+    if (o.max_roi <= 0)
+        o.max_roi = 0.3;
     if (o.population == 0)
         o.population = 24;
     if (o.tournament == 0)
@@ -105,6 +112,11 @@ mico_status mico_search_new(mico_searcher **out, const mico_problem *problem,
 
     if (type == NULL)
         return MICO_EJOB;
+    if (type->missing != NULL)
+        return mico_fail(err, MICO_EJOB,
+                         "searcher '%s' is unavailable in this build: it was made "
+                         "without %s; install that and build again",
+                         type->name, type->missing);
     mico_room_init(&room, problem);
     if (!mico_room_holds(&room, room.safe))
         return fail_unmet(&room, err);
@@ -151,6 +163,12 @@ void mico_search_tell(mico_searcher *s, const mico_trial *trial)
     s->n_pending--;
     memmove(&s->pending[i], &s->pending[i + 1],
             (s->n_pending - i) * sizeof *s->pending);
+}
+
+void mico_search_note(mico_searcher *s, mico_str *out)
+{
+    if (s->type->note != NULL)
+        s->type->note(s->state, out);
 }
 
 void mico_search_free(mico_searcher *s)

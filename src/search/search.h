@@ -18,22 +18,37 @@
 #include "core/err.h"
 #include "trial/trial.h"
 
+typedef enum mico_initial {
+    MICO_INITIAL_ORTH, /* all largest, all smallest, all largest but for a few layers */
+    MICO_INITIAL_MINMAX, /* all largest, all smallest, random ones */
+    MICO_INITIAL_RANDOM
+} mico_initial;
+
+typedef enum mico_sampler { MICO_SAMPLER_NEAR, MICO_SAMPLER_RANDOM } mico_sampler;
+
 typedef struct mico_search_options {
     char method[32];
     uint64_t seed;
-    uint64_t budget;               /* trials that the study will evaluate */
-    size_t n_inits;                /* initial design of model-based searchers */
-    size_t n_candidates;           /* pool of the near-constraint sampler */
-    size_t n_trees;                /* forest; 0: upstream's size for the dimension */
+    uint64_t budget;      /* trials that the study will evaluate */
+    size_t n_inits;       /* initial design of model-based searchers */
+    size_t n_candidates;  /* pool of the near-constraint sampler */
+    size_t n_trees;       /* forest; 0: upstream's size for the dimension */
+    mico_initial initial; /* upstream's designs */
+    mico_sampler sampler; /* candidates near the limit, or anywhere below it */
+    bool raw_features;    /* no features beyond the widths */
+    bool mean_only;       /* no upper confidence bound */
+    double roi, max_roi;  /* near sampler: region of interest, first and last */
     size_t population, tournament; /* evolution */
 } mico_search_options;
 
 typedef struct mico_searcher_type {
     const char *name, *help;
+    const char *missing; /* the package that this build lacks for it; NULL: none */
     void *(*create)(const mico_problem *problem, const mico_search_options *options);
     bool (*ask)(void *state, uint64_t id, uint8_t *levels); /* false: space exhausted */
     void (*tell)(void *state, const mico_trial *trial, const uint8_t *levels);
     void (*destroy)(void *state);
+    void (*note)(void *state, mico_str *out); /* may be NULL; see mico_search_note */
 } mico_searcher_type;
 
 extern const mico_searcher_type *const mico_searchers[];
@@ -49,8 +64,15 @@ bool mico_search_ask(mico_searcher *s, uint64_t id, mico_scheme *out);
 void mico_search_tell(mico_searcher *s, const mico_trial *trial);
 void mico_search_free(mico_searcher *s);
 
+/* Appends what the searcher has to say at the end, for people (one sentence without a
+ * line feed): e.g. the bound that its fitted model proves. Nothing for most. Does not
+ * change what is proposed after it. */
+void mico_search_note(mico_searcher *s, mico_str *out);
+
 /* The scheme that violates the constraints least, found by greedy descent from the
  * smallest widths (feasible whenever any single-constraint scheme is). */
 void mico_search_least_violating(const mico_problem *problem, mico_scheme *out);
+
+#include "search/selftest.h" /* problems with a known optimum */
 
 #endif

@@ -60,9 +60,6 @@ bool mico_room_holds(const mico_room *room, const uint8_t *levels);
 /* Cost on the problem's pareto metric (0 without metrics). */
 double mico_room_cost(const mico_room *room, const uint8_t *levels);
 
-/* cost/limit of the tightest constraint; 0 without constraints. */
-double mico_room_tightness(const mico_room *room, const uint8_t *levels);
-
 void mico_room_top(const mico_room *room, uint8_t *levels); /* all at their largest */
 void mico_room_draw(const mico_room *room, mico_rng *rng,
                     uint8_t *levels); /* uniform */
@@ -98,7 +95,11 @@ void mico_near_sample(const mico_room *room, mico_rng *rng,
 
 /* ---- the table ------------------------------------------------------------------- */
 
+#define MICO_N_UPSTREAM 11
+
+extern const mico_searcher_type mico_searcher_upstream[MICO_N_UPSTREAM];
 extern const mico_searcher_type mico_searcher_random, mico_searcher_grid,
-    mico_searcher_mico, mico_searcher_regevo;
+    mico_searcher_nsga2, mico_searcher_nlp, mico_searcher_haq, mico_searcher_regevo,
+    mico_searcher_sens, mico_searcher_tsmckp, mico_searcher_gp, mico_searcher_hawq;
 
 #endif

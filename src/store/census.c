@@ -101,23 +101,22 @@ void mico_census_answer(const mico_census *census, const mico_scheme *scheme,
 
 /* ---- setting and digest --------------------------------------------------------- */
 
-/* Keys that say what a scheme is evaluated on and how, and neither where files are nor
- * which schemes there are. */
+/* Keys that say what a scheme is evaluated on and how: part of the digest, so a new key
+ * whose default changes nothing is better left out. */
 static bool is_setting(const char *section, const char *key)
 {
-    static const char *const others[] = {
-        "data.path",      "data.final",       "space.weight_bits",
-        "space.act_bits", "space.first_last", "space.tie",
+    static const char *const keys[] = {
+        "data.transform",    "data.calibration",   "data.search",
+        "space.granularity", "space.weight_scale", "space.act_range",
+        "space.percentile",  "space.act_codes",    "space.profile",
     };
-    char name[128];
+    char name[160];
 
-    if (strcmp(section, "data") != 0 && strcmp(section, "space") != 0)
-        return false;
     snprintf(name, sizeof name, "%s.%s", section, key);
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-        if (strcmp(name, others[i]) == 0)
-            return false;
-    return true;
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (strcmp(name, keys[i]) == 0)
+            return true;
+    return false;
 }
 
 char *mico_census_setting(const char *canonical)

@@ -208,6 +208,12 @@ size_t mico_least_violating(const mico_problem *problem, const mico_trial *trial
 size_t mico_front(const mico_problem *problem, const mico_trial *trials, size_t n,
                   size_t *index);
 
+/* The part of the box below ref that points [n][n_dims] dominate, all coordinates
+ * minimised, n_dims 2 or 3. Points that are not below ref in every coordinate (or not
+ * numbers) dominate nothing. */
+double mico_hypervolume(const double *points, size_t n, size_t n_dims,
+                        const double *ref);
+
 /* What a digest adds for one finished trial: hash of id, scheme, state, images,
  * correct. The sum over trials does not depend on their order. */
 uint64_t mico_trial_digest(uint64_t study_key, const mico_trial *trial);

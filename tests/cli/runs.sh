@@ -86,7 +86,7 @@ same "$(digest_of)" "$digest" "journal with a tail of noise"
 
 # ---- every searcher, goal and order
 
-for method in $("$sweep" --list searchers | awk '{print $1}'); do
+for method in $("$sweep" --list searchers | grep -v '(unavailable' | awk '{print $1}'); do
     job -o "m-$method.h5" --set search.method="$method" --json
     same "$(json 'j["trials"] >= 1 and j["failed"] == 0 and j["best"]["accuracy"] > 0')" True \
         "$method finds something"
@@ -114,6 +114,16 @@ same "$(json '[j["best"]["scheme"].split(",")[i] for i in (0, -1)]')" "['8/8', '
 job -o tied.h5 --set study.budget=8 --set space.tie=wa --json
 same "$(json 'all(p.split("/")[0] == p.split("/")[1] for p in j["best"]["scheme"].split(","))')" \
     True "tie = wa"
+pairs='(lambda p: [p[i] == p[i - 2] if i >= 2 else True for i in range(len(p) // 2 * 2)])(j["best"]["scheme"].split(","))'
+job -o place.h5 --set study.budget=8 --set space.groups=position:2 --json
+same "$(json "all($pairs)")" True "groups = position:2"
+pairs='(lambda p: [p[i] == p[i - i % 2] for i in range(len(p))])(j["best"]["scheme"].split(","))'
+job -o block.h5 --set study.budget=8 --set space.groups=block:2 --set space.tie=wa --json
+same "$(json "all($pairs)")" True "groups = block:2"
+same "$(json 'all(p.split("/")[0] == p.split("/")[1] for p in j["best"]["scheme"].split(","))')" \
+    True "groups = block:2 and tie = wa"
+run 2 "$sweep" small.ini --dry-run --set space.groups=block:99
+says '\[space\] groups = block:99: must be none, block:N or position:N'
 
 # ---- a space smaller than the budget ends by itself
 

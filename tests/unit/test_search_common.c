@@ -21,6 +21,31 @@ static mico_search_options options_of(const char *method, uint64_t seed)
     return o;
 }
 
+static bool is_unavailable(size_t m)
+{
+    return mico_searchers[m]->missing != NULL;
+}
+
+/* One in how many problems a searcher sees, by what its proposals take. */
+static size_t rarity(size_t m)
+{
+    static const char *const quick[] = {"random", "grid", "regevo", "nsga2", "nlp"};
+    static const char *const medium[] = {"mico", "sens+tr", "ts-mckp", "gp", "hawq"};
+
+    for (size_t i = 0; i < sizeof quick / sizeof quick[0]; i++)
+        if (strcmp(mico_searchers[m]->name, quick[i]) == 0)
+            return 1;
+    for (size_t i = 0; i < sizeof medium / sizeof medium[0]; i++)
+        if (strcmp(mico_searchers[m]->name, medium[i]) == 0)
+            return 4;
+    return 30;
+}
+
+static bool is_skipped(size_t m, uint64_t id)
+{
+    return is_unavailable(m) || id % rarity(m) != m % rarity(m);
+}
+
 /* ---- random problems ------------------------------------------------------------- */
 
 /* Ties the genes at random to fewer variables with options of their own, some fixed. */
@@ -170,7 +195,7 @@ static void t_unknown(void)
         strstr(err.text, "'regevos' is not known, did you mean 'regevo'"));
     o = options_of("zzzzzzzzzzz", 1);
     CU_ASSERT_EQUAL(mico_search_new(&s, &p, &o, &err), MICO_EJOB);
-    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "mico, regevo, random, grid"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "mico, mico-rf, mico-xgb"));
     CU_ASSERT_PTR_NULL(s);
     CU_ASSERT_EQUAL(mico_search_new(&s, &p, &o, NULL), MICO_EJOB);
     mico_problem_free(&p);
@@ -194,6 +219,8 @@ static void t_unmet(void)
     for (size_t m = 0; m < mico_n_searchers; m++) {
         mico_search_options o = options_of(mico_searchers[m]->name, 1);
 
+        if (is_unavailable(m))
+            continue;
         CU_ASSERT_EQUAL(mico_search_new(&s, &p, &o, &err), MICO_EUNMET);
         CU_ASSERT_EQUAL(err.status, MICO_EUNMET);
         CU_ASSERT_STRING_EQUAL(
@@ -207,6 +234,8 @@ static void t_unmet(void)
     for (size_t m = 0; m < mico_n_searchers; m++) {
         mico_search_options o = options_of(mico_searchers[m]->name, 1);
 
+        if (is_unavailable(m))
+            continue;
         CU_ASSERT_EQUAL_FATAL(mico_search_new(&s, &p, &o, &err), MICO_OK);
         mico_search_free(s);
     }
@@ -301,6 +330,8 @@ static void t_promises(void)
             mico_search_options o = options_of(mico_searchers[m]->name, id);
             size_t window = 1 + id % 9, fails_each = id % 4;
 
+            if (is_skipped(m, id))
+                continue;
             drive(a, &p, &o, 40, window, fails_each);
             drive(b, &p, &o, 40, window, fails_each);
             CU_ASSERT_EQUAL_FATAL(a->n, b->n);
@@ -341,8 +372,11 @@ static void t_unrepaired(void)
         for (size_t m = 0; m < mico_n_searchers; m++) {
             const mico_searcher_type *type = mico_searchers[m];
             mico_search_options o = options_of(type->name, id);
-            void *state = type->create(&p, &o);
+            void *state;
 
+            if (is_skipped(m, id))
+                continue;
+            state = type->create(&p, &o);
             for (uint64_t i = 0; i < 25; i++) {
                 uint8_t levels[MICO_MAX_GENES] = {0};
                 mico_scheme scheme;
@@ -374,9 +408,11 @@ static void t_seeds(void)
     for (size_t m = 0; m < mico_n_searchers; m++) {
         const char *name = mico_searchers[m]->name;
         mico_search_options o = options_of(name, 1), other = options_of(name, 2);
-        bool learns = strcmp(name, "mico") == 0 || strcmp(name, "regevo") == 0;
+        bool learns = strcmp(name, "random") != 0 && strcmp(name, "grid") != 0;
         bool differs = false, delayed = false;
 
+        if (is_unavailable(m))
+            continue;
         drive(a, &p, &o, 40, 1, 0);
         drive(b, &p, &other, 40, 1, 0);
         for (size_t i = 0; i < 40; i++)
@@ -409,6 +445,8 @@ static void t_exhaustion(void)
     for (size_t m = 0; m < mico_n_searchers; m++) {
         mico_search_options o = options_of(mico_searchers[m]->name, 1);
 
+        if (is_unavailable(m))
+            continue;
         drive(t, &p, &o, MAX_TRIALS, 3, 0);
         CU_ASSERT_TRUE(t->ended);
         CU_ASSERT_EQUAL(t->n, n);
@@ -459,6 +497,8 @@ static void t_all_fail(void)
         for (size_t m = 0; m < mico_n_searchers; m++) {
             mico_search_options o = options_of(mico_searchers[m]->name, 1);
 
+            if (is_unavailable(m))
+                continue;
             drive(t, &p, &o, 60, 2, 1);
             CU_ASSERT_EQUAL(t->n, 60);
             CU_ASSERT_EQUAL(count_repeats(t), 0);
@@ -481,9 +521,11 @@ static void t_extremes(void)
     for (size_t m = 0; m < mico_n_searchers; m++) {
         mico_search_options o = {.budget = 3};
 
+        if (is_unavailable(m))
+            continue;
         snprintf(o.method, sizeof o.method, "%s", mico_searchers[m]->name);
-        drive(t, &p, &o, 28, 1, 0);
-        CU_ASSERT_EQUAL(t->n, 28);
+        drive(t, &p, &o, 20, 1, 0);
+        CU_ASSERT_EQUAL(t->n, 20);
         CU_ASSERT_EQUAL(count_repeats(t), 0);
         for (size_t i = 0; i < t->n; i++)
             CU_ASSERT_TRUE(mico_violation(&p, &t->scheme[i]) <= 0);

@@ -84,7 +84,7 @@ static void check_tree(const golden *g, mico_rng *rng)
     for (size_t i = g->n; i < g->n + g->n_test; i++) {
         double mean, deviation;
 
-        mico_forest_predict(&f, g->codes + i * g->d, &mean, &deviation);
+        mico_forest_predict(&f, g->codes + i * g->d, g->d, 1, &mean, &deviation);
         CU_ASSERT_DOUBLE_EQUAL(mean, g->y[i], 1e-12);
         CU_ASSERT_EQUAL(deviation, 0);
     }
@@ -107,7 +107,7 @@ static void check_forest(const golden *g, mico_rng *rng)
     for (size_t i = g->n; i < g->n + g->n_test; i++) {
         double mean, deviation;
 
-        mico_forest_predict(&f, g->codes + i * g->d, &mean, &deviation);
+        mico_forest_predict(&f, g->codes + i * g->d, g->d, 1, &mean, &deviation);
         error += (mean - g->y[i]) * (mean - g->y[i]);
         variance += (g->y[i] - average) * (g->y[i] - average);
         spread += deviation / (double)g->n_test;
@@ -153,7 +153,7 @@ static void t_midpoint(void)
     const uint8_t codes[2] = {0, 8};
     const double y[2] = {0.25, 0.75};
     mico_forest_data data = {2, 1, codes, (const double(*)[MICO_FOREST_CODES])values,
-                             y};
+                             y, 0};
     mico_forest_options o = {.n_trees = 3};
     mico_rng *rng = mico_rng_new(1, "test", 0);
     mico_forest f;
@@ -162,7 +162,7 @@ static void t_midpoint(void)
     for (uint8_t c = 0; c < 9; c++) {
         double mean, deviation;
 
-        mico_forest_predict(&f, &c, &mean, &deviation);
+        mico_forest_predict(&f, &c, 1, 1, &mean, &deviation);
         CU_ASSERT_EQUAL(mean, c <= 4 ? 0.25 : 0.75);
         CU_ASSERT_EQUAL(deviation, 0);
     }
@@ -177,20 +177,20 @@ static void t_degenerate(void)
     const uint8_t codes[6] = {0, 1, 0, 1, 0, 1};
     const double y[3] = {0.1, 0.2, 0.6};
     mico_forest_data data = {1, 2, codes, (const double(*)[MICO_FOREST_CODES])values,
-                             y};
+                             y, 0};
     mico_forest_options o = {.n_trees = 1, .max_features = 1};
     mico_rng *rng = mico_rng_new(1, "test", 0);
     double mean, deviation;
     mico_forest f;
 
     mico_forest_fit(&f, &data, &o, rng);
-    mico_forest_predict(&f, codes, &mean, &deviation);
+    mico_forest_predict(&f, codes, 1, 1, &mean, &deviation);
     CU_ASSERT_EQUAL(mean, 0.1);
     mico_forest_free(&f);
     data.n = 3; /* alike in all features, different targets */
     mico_forest_fit(&f, &data, &o, rng);
     CU_ASSERT_EQUAL(f.n_nodes, 1);
-    mico_forest_predict(&f, codes, &mean, &deviation);
+    mico_forest_predict(&f, codes, 1, 1, &mean, &deviation);
     CU_ASSERT_DOUBLE_EQUAL(mean, 0.3, 1e-15);
     mico_forest_free(&f);
     mico_rng_free(rng);
@@ -204,14 +204,14 @@ static void t_deviation(void)
     const uint8_t codes[3] = {0, 1, 2};
     const double y[3] = {0, 0.5, 1};
     mico_forest_data data = {3, 1, codes, (const double(*)[MICO_FOREST_CODES])values,
-                             y};
+                             y, 0};
     mico_forest_options o = {.n_trees = 500, .bootstrap = true};
     mico_rng *rng = mico_rng_new(7, "test", 0);
     double mean, deviation, sum = 0, squares = 0;
     mico_forest f;
 
     mico_forest_fit(&f, &data, &o, rng);
-    mico_forest_predict(&f, &codes[0], &mean, &deviation);
+    mico_forest_predict(&f, &codes[0], 1, 1, &mean, &deviation);
     for (size_t t = 0; t < f.n_trees; t++) {
         const mico_forest_node *node = &f.node[f.root[t]];
 
@@ -230,7 +230,44 @@ static void t_deviation(void)
     mico_rng_free(rng);
 }
 
+/* Many rows at once, with a stride, are the rows one by one. */
+static void t_rows(void)
+{
+    enum { N = 300, D = 5, STRIDE = 7 };
+    mico_rng *rng = mico_rng_new(8, "test", 0);
+    const mico_forest_options o = {.n_trees = 20, .max_depth = 4, .bootstrap = true};
+    double values[D][MICO_FOREST_CODES], y[N], mean[N], deviation[N];
+    uint8_t codes[N * STRIDE];
+    mico_forest_data data = {.n = N,
+                             .n_features = D,
+                             .codes = codes,
+                             .values = (const double(*)[MICO_FOREST_CODES])values,
+                             .y = y,
+                             .stride = STRIDE};
+    mico_forest f;
+
+    for (size_t j = 0; j < D * MICO_FOREST_CODES; j++)
+        values[j / MICO_FOREST_CODES][j % MICO_FOREST_CODES] =
+            (double)(j % MICO_FOREST_CODES);
+    for (size_t i = 0; i < N * STRIDE; i++)
+        codes[i] = (uint8_t)mico_rng_below(rng, MICO_FOREST_CODES);
+    for (size_t i = 0; i < N; i++) /* what is behind the features means nothing */
+        y[i] = codes[i * STRIDE] + 100.0 * (codes[i * STRIDE + 4] > 4);
+    mico_forest_fit(&f, &data, &o, rng);
+    mico_forest_predict(&f, codes, STRIDE, N, mean, deviation);
+    for (size_t i = 0; i < N; i++) {
+        double m, d;
+
+        mico_forest_predict(&f, codes + i * STRIDE, STRIDE, 1, &m, &d);
+        CU_ASSERT_EQUAL(m, mean[i]);
+        CU_ASSERT_EQUAL(d, deviation[i]);
+        CU_ASSERT_DOUBLE_EQUAL(m, y[i], 8);
+    }
+    mico_forest_free(&f);
+    mico_rng_free(rng);
+}
+
 MICO_SUITE("search_forest", {"equal to scikit-learn", t_sklearn},
            {"thresholds are midpoints", t_midpoint},
-           {"degenerate samples", t_degenerate},
+           {"degenerate samples", t_degenerate}, {"many rows", t_rows},
            {"deviation of the trees", t_deviation})
