@@ -62,21 +62,13 @@ typedef struct entry {
     const mico_scheme *scheme;
 } entry;
 
-/* In the order in which layers use them: input width, then weight width. Neighbours
- * share the first layers, and so their work. */
+/* Neighbours share the first layers, and so their work. */
 static int by_prefix(const void *a, const void *b)
 {
     const entry *x = a, *y = b;
-    size_t n = x->scheme->n_layers;
+    const int order = mico_scheme_order(x->scheme, y->scheme);
 
-    for (size_t l = 0; l < n; l++) {
-        const size_t gene[2] = {n + l, l};
-
-        for (size_t k = 0; k < 2; k++)
-            if (x->scheme->bits[gene[k]] != y->scheme->bits[gene[k]])
-                return x->scheme->bits[gene[k]] < y->scheme->bits[gene[k]] ? -1 : 1;
-    }
-    return x->id < y->id ? -1 : x->id > y->id;
+    return order != 0 ? order : (x->id > y->id) - (x->id < y->id);
 }
 
 static int by_id(const void *a, const void *b)

@@ -219,7 +219,7 @@ static mico_status run_split(mico_eval *eval, const mico_split *split,
         run_block(ints, split, i, n, NULL, NULL);
         for (size_t p = 0; p < ints->program.n_plans; p++)
             score_block(ints, split, i, n, p, &answer[p]->result);
-        if (n == block)
+        if (n == block && eval->options.block_images == 0)
             mico_blocks_note(&ints->blocks, (mico_now_s() - start_s) / (double)n);
     }
     return MICO_OK;
@@ -281,20 +281,6 @@ static mico_status prepare_program(mico_eval *eval, const mico_split *split, boo
 /* ---- bundles -----------------------------------------------------------------------
  */
 
-/* Genes in the order in which they matter for sharing: a layer's input width, then its
- * weights. */
-static int compare_schemes(const mico_scheme *a, const mico_scheme *b)
-{
-    for (size_t i = 0; i < a->n_layers && i < b->n_layers; i++) {
-        const int acts = a->bits[a->n_layers + i] - b->bits[b->n_layers + i];
-        const int weights = a->bits[i] - b->bits[i];
-
-        if (acts != 0 || weights != 0)
-            return acts != 0 ? acts : weights;
-    }
-    return 0;
-}
-
 typedef struct member {
     const mico_scheme *scheme;
     mico_answer *answer;
@@ -303,7 +289,7 @@ typedef struct member {
 static int by_prefix(const void *x, const void *y)
 {
     const member *a = x, *b = y;
-    const int order = compare_schemes(a->scheme, b->scheme);
+    const int order = mico_scheme_order(a->scheme, b->scheme);
 
     return order != 0 ? order : (a->answer > b->answer) - (a->answer < b->answer);
 }

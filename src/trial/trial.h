@@ -56,6 +56,10 @@ mico_status mico_scheme_parse(mico_scheme *out, const char *text, size_t n_layer
 /* "8/8,4/8,..." (or "w8a8" where all layers are alike). */
 void mico_scheme_print(const mico_scheme *scheme, char out[MICO_SCHEME_TEXT]);
 bool mico_scheme_equal(const mico_scheme *a, const mico_scheme *b);
+
+/* <0, 0, >0 by layer 0's activation width, its weight width, then layer 1's, ...:
+ * schemes that begin alike, and so share work, are neighbours. */
+int mico_scheme_order(const mico_scheme *a, const mico_scheme *b);
 uint64_t mico_scheme_hash(const mico_scheme *scheme);
 void mico_scheme_put(mico_writer *w, const mico_scheme *scheme);
 void mico_scheme_get(mico_reader *r, mico_scheme *scheme); /* bad on invalid widths */

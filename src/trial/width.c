@@ -190,6 +190,18 @@ bool mico_scheme_equal(const mico_scheme *a, const mico_scheme *b)
     return a->n_layers == b->n_layers && memcmp(a->bits, b->bits, 2 * a->n_layers) == 0;
 }
 
+int mico_scheme_order(const mico_scheme *a, const mico_scheme *b)
+{
+    for (size_t i = 0; i < a->n_layers && i < b->n_layers; i++) {
+        const int acts = a->bits[a->n_layers + i] - b->bits[b->n_layers + i];
+        const int weights = a->bits[i] - b->bits[i];
+
+        if (acts != 0 || weights != 0)
+            return acts != 0 ? acts : weights;
+    }
+    return 0;
+}
+
 uint64_t mico_scheme_hash(const mico_scheme *scheme)
 {
     return mico_hash(scheme->bits, 2 * scheme->n_layers, scheme->n_layers);
