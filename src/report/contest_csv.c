@@ -4,6 +4,7 @@
  * the best feasible scheme so far became better, separated by semicolons. Other
  * programs write case, method, seed, evaluations and improvements at least. */
 #include "report/contest.h"
+#include "report/internal.h"
 
 #include "core/file.h"
 #include "core/mem.h"
@@ -18,21 +19,6 @@
 
 /* ---- writing ----------------------------------------------------------------------
  */
-
-static void field(mico_str *out, const char *text)
-{
-    if (strpbrk(text, ",\"\r\n") == NULL) {
-        mico_str_add(out, "%s", text);
-        return;
-    }
-    mico_str_put(out, "\"", 1);
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            mico_str_put(out, "\"", 1);
-        mico_str_put(out, text, 1);
-    }
-    mico_str_put(out, "\"", 1);
-}
 
 static void number(mico_str *out, double value)
 {
@@ -53,9 +39,9 @@ void mico_contest_csv(const mico_contest *contest, mico_str *out)
 
         mico_contest_summarize(contest, k / contest->n_methods, k % contest->n_methods,
                                &sum);
-        field(out, c->name);
+        mico_csv_field(out, c->name);
         mico_str_add(out, ",");
-        field(out, contest->method[k % contest->n_methods]);
+        mico_csv_field(out, contest->method[k % contest->n_methods]);
         mico_str_add(out, ",%zu,%llu,%llu,%llu,%llu,%llu", contest->n_seeds,
                      (unsigned long long)c->schemes, (unsigned long long)c->feasible,
                      (unsigned long long)c->images, (unsigned long long)c->optimum,
@@ -92,9 +78,9 @@ void mico_contest_runs_csv(const mico_contest *contest, mico_str *out)
                 const mico_contest_run *run =
                     &contest->cases[c].run[m * contest->n_seeds + s];
 
-                field(out, contest->cases[c].name);
+                mico_csv_field(out, contest->cases[c].name);
                 mico_str_add(out, ",");
-                field(out, contest->method[m]);
+                mico_csv_field(out, contest->method[m]);
                 mico_str_add(out, ",%llu,%zu,%llu",
                              (unsigned long long)contest->seed[s], run->n,
                              (unsigned long long)run->proposals);

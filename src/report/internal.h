@@ -13,6 +13,9 @@ extern const char *const mico_html_style;
  * as references, control characters and broken UTF-8 as "?". */
 void mico_add_escaped(mico_str *out, const char *text);
 
+/* A field of CSV: quoted where it holds a comma, quote or line end. */
+void mico_csv_field(mico_str *out, const char *text);
+
 /* As many whole characters of UTF-8 as room says: longer text loses its middle. */
 void mico_cut_middle(const char *text, size_t room, char *out, size_t size);
 

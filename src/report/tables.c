@@ -6,22 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A field: quoted where it holds a comma, quote or line end. */
-static void field(mico_str *out, const char *text)
-{
-    if (strpbrk(text, ",\"\r\n") == NULL) {
-        mico_str_add(out, "%s", text);
-        return;
-    }
-    mico_str_put(out, "\"", 1);
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            mico_str_put(out, "\"", 1);
-        mico_str_put(out, text, 1);
-    }
-    mico_str_put(out, "\"", 1);
-}
-
 static void costs(const mico_study_run *study, const mico_scheme *scheme, mico_str *out)
 {
     for (size_t k = 0; k < study->problem.n_metrics; k++)
@@ -33,7 +17,7 @@ static void cost_names(const mico_study_run *study, mico_str *out)
 {
     for (size_t k = 0; k < study->problem.n_metrics; k++) {
         mico_str_put(out, ",", 1);
-        field(out, study->problem.metric[k].name);
+        mico_csv_field(out, study->problem.metric[k].name);
     }
 }
 
@@ -56,12 +40,12 @@ static void trial_row(const mico_study_run *study, const mico_trial *t, mico_str
     if (t->dup_of != MICO_NO_TRIAL)
         mico_str_add(out, "%llu", (unsigned long long)t->dup_of);
     mico_str_put(out, ",", 1);
-    field(out, scheme);
+    mico_csv_field(out, scheme);
     scores(o, out);
     mico_str_add(out, ",%d", mico_report_feasible(study, t));
     costs(study, &t->scheme, out);
     mico_str_add(out, ",%.6f,%u,", o->seconds, t->worker);
-    field(out, o->reason);
+    mico_csv_field(out, o->reason);
     mico_str_put(out, "\n", 1);
 }
 
@@ -100,9 +84,9 @@ void mico_table_layers(const mico_study_run *study, mico_str *out)
     mico_str_add(out, "layer,name,kind,macs,weights,weight_bits,act_bits\n");
     for (size_t l = 0; l < n; l++) {
         mico_str_add(out, "%zu,", l);
-        field(out, problem->layer_name[l]);
+        mico_csv_field(out, problem->layer_name[l]);
         mico_str_put(out, ",", 1);
-        field(out, study->layer_kind + l * MICO_NAME_SIZE);
+        mico_csv_field(out, study->layer_kind + l * MICO_NAME_SIZE);
         mico_str_add(out, ",%.17g,%.17g", problem->layer_macs[l],
                      study->layer_weights[l]);
         if (best < study->n_trials)
@@ -123,13 +107,13 @@ void mico_table_checks(const mico_study_run *study, mico_str *out)
         char scheme[MICO_SCHEME_TEXT];
 
         mico_scheme_print(&c->scheme, scheme);
-        field(out, c->name);
+        mico_csv_field(out, c->name);
         mico_str_add(out, ",%s,%s,", mico_mode_text(c->mode),
                      c->split == MICO_SPLIT_FINAL ? "final" : "search");
         if (c->trial != MICO_NO_TRIAL)
             mico_str_add(out, "%llu", (unsigned long long)c->trial);
         mico_str_put(out, ",", 1);
-        field(out, scheme);
+        mico_csv_field(out, scheme);
         mico_str_add(out, ",%s", mico_state_text(c->outcome.state));
         scores(&c->outcome, out);
         mico_str_put(out, "\n", 1);

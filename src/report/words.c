@@ -116,3 +116,18 @@ double mico_cost_axis(const mico_metric *metric, char label[MICO_NAME_SIZE + 32]
              unit[0] != '\0' ? ", " : "", unit);
     return in_bits(metric) ? 1.0 / 8192 : 1;
 }
+
+void mico_csv_field(mico_str *out, const char *text)
+{
+    if (strpbrk(text, ",\"\r\n") == NULL) {
+        mico_str_add(out, "%s", text);
+        return;
+    }
+    mico_str_put(out, "\"", 1);
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            mico_str_put(out, "\"", 1);
+        mico_str_put(out, text, 1);
+    }
+    mico_str_put(out, "\"", 1);
+}
