@@ -242,18 +242,6 @@ static void run(const mico_call *call)
     mico_avx2_finish_wide(plan, op, call->out, call->n_images);
 }
 
-#define ENTRY(ISA, bytes_function, pack_function)                                      \
-    const mico_kernel mico_kernel_conv_direct_##ISA = {.name = "conv_direct_" #ISA,    \
-                                                       .isa = #ISA,                    \
-                                                       .supports = supports,           \
-                                                       .packed_bytes = bytes_function, \
-                                                       .pack = pack_function,          \
-                                                       .consts_bytes =                 \
-                                                           mico_avx2_consts_bytes,     \
-                                                       .prepare = mico_avx2_prepare,   \
-                                                       .scratch_bytes = scratch_bytes, \
-                                                       .run = run};
-ENTRY(avx2, packed_bytes, pack)
-ENTRY(avxvnni, vnni_bytes, vnni_pack)
+MICO_AVX2_ENTRIES(conv_direct, mico_avx2_consts_bytes, mico_avx2_prepare)
 
 #endif

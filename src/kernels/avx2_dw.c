@@ -399,18 +399,6 @@ static void run(const mico_call *call)
     }
 }
 
-#define ENTRY(ISA, bytes_function, pack_function)                                      \
-    const mico_kernel mico_kernel_conv_depthwise_##ISA = {                             \
-        .name = "conv_depthwise_" #ISA,                                                \
-        .isa = #ISA,                                                                   \
-        .supports = supports,                                                          \
-        .packed_bytes = bytes_function,                                                \
-        .pack = pack_function,                                                         \
-        .consts_bytes = consts_bytes,                                                  \
-        .prepare = prepare,                                                            \
-        .scratch_bytes = scratch_bytes,                                                \
-        .run = run};
-ENTRY(avx2, packed_bytes, pack)
-ENTRY(avxvnni, vnni_bytes, vnni_pack)
+MICO_AVX2_ENTRIES(conv_depthwise, consts_bytes, prepare)
 
 #endif

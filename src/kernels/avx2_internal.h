@@ -237,5 +237,22 @@ void mico_avx2_finish_wide(const mico_plan *plan, const mico_op *op, uint8_t *ou
         pack_at(op, MICO_AVX2_VNNI, packed);                                           \
     }
 
+/* The entries of the two, from these and the file's supports, scratch_bytes and run. */
+#define MICO_AVX2_ENTRY(stem, ISA, packed_function, pack_function, consts_function,    \
+                        prepare_function)                                              \
+    const mico_kernel mico_kernel_##stem##_##ISA = {.name = #stem "_" #ISA,            \
+                                                    .isa = #ISA,                       \
+                                                    .supports = supports,              \
+                                                    .packed_bytes = packed_function,   \
+                                                    .pack = pack_function,             \
+                                                    .consts_bytes = consts_function,   \
+                                                    .prepare = prepare_function,       \
+                                                    .scratch_bytes = scratch_bytes,    \
+                                                    .run = run};
+#define MICO_AVX2_ENTRIES(stem, consts_function, prepare_function)                     \
+    MICO_AVX2_ENTRY(stem, avx2, packed_bytes, pack, consts_function, prepare_function) \
+    MICO_AVX2_ENTRY(stem, avxvnni, vnni_bytes, vnni_pack, consts_function,             \
+                    prepare_function)
+
 #endif
 #endif

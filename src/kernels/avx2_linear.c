@@ -127,18 +127,6 @@ static void run(const mico_call *call)
     mico_avx2_finish_wide(call->plan, op, call->out, call->n_images);
 }
 
-#define ENTRY(ISA, bytes_function, pack_function)                                      \
-    const mico_kernel mico_kernel_linear_##ISA = {.name = "linear_" #ISA,              \
-                                                  .isa = #ISA,                         \
-                                                  .supports = supports,                \
-                                                  .packed_bytes = bytes_function,      \
-                                                  .pack = pack_function,               \
-                                                  .consts_bytes =                      \
-                                                      mico_avx2_consts_bytes,          \
-                                                  .prepare = mico_avx2_prepare,        \
-                                                  .scratch_bytes = scratch_bytes,      \
-                                                  .run = run};
-ENTRY(avx2, packed_bytes, pack)
-ENTRY(avxvnni, vnni_bytes, vnni_pack)
+MICO_AVX2_ENTRIES(linear, mico_avx2_consts_bytes, mico_avx2_prepare)
 
 #endif
