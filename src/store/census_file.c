@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REMEDY "make it again"
+
 #define FORMAT      1
 #define MOST_BYTES  ((size_t)1 << 30)
 #define ATTRIBUTE   "mico_table"
@@ -81,21 +83,15 @@ mico_status mico_census_save(const mico_census *census, const char *path, mico_e
 static mico_status check_bytes(const char *path, const uint8_t *bytes, size_t n,
                                mico_err *err)
 {
-    if (n < 8 || memcmp(bytes, "\x89HDF\r\n\x1a\n", 8) != 0)
-        return mico_fail(err, MICO_EFORMAT, "%s: not an HDF5 file", path);
-    switch (mico_seal_check(bytes, n)) {
-    case MICO_SEAL_GOOD:
-        return MICO_OK;
-    case MICO_SEAL_BROKEN:
-        return mico_fail(err, MICO_EFORMAT,
-                         "%s: damaged (wrong checksum); make it again", path);
-    default:
+    const mico_status rc = mico_part_check_bytes(path, bytes, n, REMEDY, err);
+
+    if (rc == MICO_OK && mico_seal_check(bytes, n) == MICO_SEAL_NONE)
         return mico_fail(
             err, MICO_EFORMAT,
             "%s: has no seal: cut, changed by another program, or no table "
-            "of mico bench-table; make it again",
+            "of mico bench-table; " REMEDY,
             path);
-    }
+    return rc;
 }
 
 static void get_columns(mico_h5 *h, hid_t file, mico_census *census)
@@ -180,7 +176,7 @@ mico_status mico_census_load(mico_census **out, const char *path, mico_err *err)
         goto out;
     census = mico_xcalloc(1, sizeof *census);
     mico_h5_begin(&h, path, MICO_EFORMAT, err);
-    file = mico_part_open_bytes(&h, bytes, n, "make it again");
+    file = mico_part_open_bytes(&h, bytes, n, REMEDY);
     get_census(&h, file, census);
     if (file >= 0)
         H5Fclose(file);

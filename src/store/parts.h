@@ -19,6 +19,11 @@ void mico_part_get_problem(mico_h5 *h, hid_t where, mico_problem *problem);
 hid_t mico_part_new_file(mico_h5 *h);
 mico_writer mico_part_bytes(mico_h5 *h, hid_t file);
 
+/* Fails unless the bytes are an HDF5 file whose seal, if it has one, is whole; remedy
+ * ends the message. */
+mico_status mico_part_check_bytes(const char *path, const uint8_t *bytes, size_t n,
+                                  const char *remedy, mico_err *err);
+
 /* Opens the file that these bytes are; remedy ends the message where that fails. */
 hid_t mico_part_open_bytes(mico_h5 *h, uint8_t *bytes, size_t n, const char *remedy);
 

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REMEDY "the next start of its sweep makes a new one"
+
 /* ---- problem -------------------------------------------------------------------- */
 
 typedef struct text_slots { /* texts of fixed size, row_bytes apart */
@@ -340,17 +342,14 @@ static void get_root(mico_h5 *h, hid_t root, mico_run *run)
 }
 
 /* A file that another program has changed has lost its seal and is taken as it is. */
-static mico_status check_bytes(const char *path, const uint8_t *bytes, size_t n,
-                               mico_err *err)
+mico_status mico_part_check_bytes(const char *path, const uint8_t *bytes, size_t n,
+                                  const char *remedy, mico_err *err)
 {
     if (n < 8 || memcmp(bytes, "\x89HDF\r\n\x1a\n", 8) != 0)
         return mico_fail(err, MICO_EFORMAT, "%s: not an HDF5 file", path);
     if (mico_seal_check(bytes, n) == MICO_SEAL_BROKEN)
-        return mico_fail(
-            err, MICO_EFORMAT,
-            "%s: damaged (wrong checksum); the next start of its sweep makes "
-            "a new one",
-            path);
+        return mico_fail(err, MICO_EFORMAT, "%s: damaged (wrong checksum); %s", path,
+                         remedy);
     return MICO_OK;
 }
 
@@ -379,13 +378,12 @@ mico_status mico_results_load(mico_run **out, const char *path, mico_err *err)
     mico_status rc = mico_file_read(&bytes, &n, path, MICO_STORE_MAX_H5, err);
 
     if (rc == MICO_OK)
-        rc = check_bytes(path, bytes, n, err);
+        rc = mico_part_check_bytes(path, bytes, n, REMEDY, err);
     if (rc != MICO_OK)
         goto out;
     run = mico_xcalloc(1, sizeof *run);
     mico_h5_begin(&h, path, MICO_EFORMAT, err);
-    file = mico_part_open_bytes(&h, bytes, n,
-                                "the next start of its sweep makes a new one");
+    file = mico_part_open_bytes(&h, bytes, n, REMEDY);
     get_root(&h, file, run);
     get_starts(&h, file, run);
     get_studies(&h, file, run);
