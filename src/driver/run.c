@@ -306,6 +306,17 @@ void mico_driver_search_options(const mico_study *study, mico_search_options *ou
     snprintf(out->method, sizeof out->method, "%.31s", study->search_method);
 }
 
+/* What the searcher has to say of its result. */
+static void log_note(mico_loop *loop)
+{
+    mico_str note = {0};
+
+    mico_search_note(loop->searcher, &note);
+    if (note.len > 0)
+        mico_log(MICO_LOG_INFO, "%s: %s", loop->run->name, note.text);
+    mico_str_free(&note);
+}
+
 static mico_status run_study(mico_loop *loop, mico_err *err)
 {
     mico_search_options options;
@@ -338,8 +349,10 @@ static mico_status run_study(mico_loop *loop, mico_err *err)
             "%s: %llu evaluations in %llu bundles; an evaluator held up to %.1f MiB",
             loop->run->name, (unsigned long long)loop->n_sent,
             (unsigned long long)loop->n_bundles, (double)loop->held_bytes / 1048576.0);
-    if (rc == MICO_OK)
+    if (rc == MICO_OK) {
+        log_note(loop);
         rc = run_finals(loop, err);
+    }
     if (rc != MICO_OK)
         return rc;
     rc = mico_store_complete(loop->drive->store, loop->study,
