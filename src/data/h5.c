@@ -274,14 +274,17 @@ static bool write_set(hid_t file, const char *name, const mico_data *data)
 {
     hsize_t dim[4] = {data->n};
     int rank = (int)data->shape.rank + 1;
-    hid_t group;
+    hid_t group, plist;
     bool ok;
 
     if (data->n == 0)
         return true;
     for (int i = 1; i < rank; i++)
         dim[i] = data->shape.dim[i - 1];
-    group = H5Gcreate2(file, name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    plist = H5Pcreate(H5P_GROUP_CREATE);
+    H5Pset_obj_track_times(plist, false);
+    group = H5Gcreate2(file, name, H5P_DEFAULT, plist, H5P_DEFAULT);
+    H5Pclose(plist);
     ok = group >= 0 &&
          write_array(group, "images", file_type(data->type), memory_type(data->type),
                      dim, rank, data->raw) &&
@@ -305,14 +308,17 @@ static bool write_version(hid_t file)
 
 static mico_status write_file(const mico_dataset *data, const char *path, mico_err *err)
 {
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS), file;
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), create = H5Pcreate(H5P_FILE_CREATE),
+          file;
     bool ok;
 
+    H5Pset_obj_track_times(create, false);
     /* the formats before 1.10 keep no checksums of their structure, and a damaged one
      * can take the HDF5 library down */
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
-    file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    file = H5Fcreate(path, H5F_ACC_TRUNC, create, access);
     H5Pclose(access);
+    H5Pclose(create);
     ok = file >= 0 && write_version(file) && write_set(file, "train", &data->train) &&
          write_set(file, "test", &data->test);
     ok = file >= 0 && H5Fclose(file) >= 0 && ok;
