@@ -2,6 +2,7 @@
 #include "cli/common.h"
 #include "cli/tool.h"
 #include "cli/tool_options.h"
+#include "cli/tool_pair.h"
 
 #include "core/mem.h"
 
@@ -95,6 +96,7 @@ typedef struct report {
     mico_step_time *steps; /* of --profile-layers, or NULL */
     size_t n_steps;
     mico_str tuning;
+    mico_pair pair; /* of --against */
 } report;
 
 static json_t *steps_json(const report *r)
@@ -145,8 +147,17 @@ static mico_status run(mico_eval *eval, const mico_options_line *o, mico_mode mo
                        const mico_scheme *scheme, const mico_split *split, report *r,
                        mico_err *err)
 {
+    mico_scheme other;
     mico_status rc;
 
+    if (o->against != NULL) {
+        rc = mico_scheme_parse(&other, o->against, scheme->n_layers, err);
+        return rc != MICO_OK
+                   ? rc
+                   : mico_pair_run(&r->pair, eval,
+                                   (const mico_scheme *const[2]){scheme, &other}, split,
+                                   err);
+    }
     if (!o->profile_layers)
         return mico_eval_run(eval, mode, scheme, split, &r->result, err);
     rc = mico_eval_times(eval, scheme, split, &r->result, &r->steps, &r->n_steps, err);
@@ -175,6 +186,9 @@ static mico_status evaluate(mico_options_line *o, report *r, mico_err *err)
     if (mode != MICO_MODE_INT && o->profile_layers)
         return mico_fail(err, MICO_EUSAGE, "--profile-layers is for mode int, not %s",
                          o->mode);
+    if (o->against != NULL && (mode != MICO_MODE_INT || o->profile_layers))
+        return mico_fail(err, MICO_EUSAGE,
+                         "--against is for mode int, without --profile-layers");
     rc = mico_options_net(&net, o, err);
     if (rc == MICO_OK)
         o->profile = mode == MICO_MODE_INT ? mico_options_profile(o, net)
@@ -204,10 +218,10 @@ int mico_tool_eval(int argc, char **argv)
 
     mico_options_read(
         &o, argc, argv,
-        "data,scheme,mode,profile,images,mul,add,transform,calibration,"
+        "data,scheme,against,mode,profile,images,mul,add,transform,calibration,"
         "granularity,weight-scale,act-range,act-codes,profile-layers,json",
         "eval NET --data DATA --scheme S [--mode int|fake|fp32] [--profile P] "
-        "[--images N] [--profile-layers] [--json]");
+        "[--images N] [--profile-layers] [--against S] [--json]");
     if (o.done) {
         free(o.operand);
         return o.exit_code;
@@ -216,7 +230,14 @@ int mico_tool_eval(int argc, char **argv)
         rc = mico_fail(&err, MICO_EUSAGE, "needs NET and --data DATA");
     else
         rc = evaluate(&o, &r, &err);
-    if (rc == MICO_OK && o.json) {
+    if (rc == MICO_OK && o.against != NULL) {
+        if (o.json)
+            mico_json_print(mico_pair_json(&r.pair));
+        else
+            mico_pair_print(&r.pair,
+                            (const char *const[2]){o.scheme != NULL ? o.scheme : "w8a8",
+                                                   o.against});
+    } else if (rc == MICO_OK && o.json) {
         json_t *out = json_pack(
             "{s:I, s:I, s:f, s:f, s:f, s:s, s:s}", "images", (json_int_t)result->images,
             "correct", (json_int_t)result->correct, "accuracy",

@@ -30,6 +30,8 @@ static const option options[] = {
     {"data", 'd', TEXT(data),
      "DATA         data set (folder, .npz, .h5, IMAGES,LABELS)"},
     {"scheme", 's', TEXT(scheme), "S          w8a8, or 8/8,4/8,..., or mico:8,4,..."},
+    {"against", 0, TEXT(against),
+     "S         compares two schemes image by image (mode int)"},
     {"mode", 'm', TEXT(mode), "int|fake|fp32 arithmetic (int)"},
     {"profile", 0, TEXT(profile),
      "integer|dynamic|mico|ares|tflite  arithmetic of mode int (integer; int8 "

@@ -9,7 +9,8 @@
 #include <stdbool.h>
 
 typedef struct mico_options_line {
-    const char *data, *scheme, *mode, *target, *output, *mul, *add, *transform;
+    const char *data, *scheme, *against, *mode, *target, *output, *mul, *add,
+        *transform;
     const char *calibration, *granularity, *weight_scale, *act_range, *act_codes,
         *profile;
     const char *title;

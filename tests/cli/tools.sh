@@ -68,6 +68,24 @@ flat=mico:$(yes 8 | head -n $((2 * layers)) | paste -sd,)
 same "$(correct --scheme "$list")" "$w8a8" "w8a8 layer by layer"
 same "$(correct --scheme "$flat")" "$w8a8" "w8a8 as a flat list"
 run 0 "$mico" eval "$net" --data data --scheme w8a8 && prints "^$w8a8 of 200 correct: [0-9.]+ %, loss "
+
+# two schemes on the same images: totals are those of each alone, and the discordant pairs agree with them
+w3a3=$(correct --scheme w3a3)
+run 0 "$mico" eval "$net" --data data --scheme w8a8 --against w3a3 --json
+same "$(json '(j["correct"], [r["images"] for r in j["ranges"]])')" "([$w8a8, $w3a3], [64, 128, 200])" "--against"
+same "$(json 'j["ranges"][-1]["only_first"] - j["ranges"][-1]["only_second"]')" "$((w8a8 - w3a3))" "discordant pairs"
+run 0 "$mico" eval "$net" --data data --scheme w4a4 --against w4a4 --json
+same "$(json 'sum(r["only_first"] + r["only_second"] for r in j["ranges"])')" 0 "a scheme against itself"
+run 0 "$mico" eval "$net" --data data --scheme w8a8 --against w3a3 && prints "^A $w8a8, B $w3a3 of 200 correct"
+run 2 "$mico" eval "$net" --data data --scheme w8a8 --against w9 && silent && one_message
+run 2 "$mico" eval "$net" --data data --scheme w8a8 --against w4a4 --mode fake && silent && one_message && says 'against'
+run 2 "$mico" eval "$net" --data data --scheme w8a8 --against w4a4 --profile-layers && silent && one_message
+
+# who ran what
+run 0 "$mico" eval "$net" --data data --scheme w8a8 --profile-layers && prints 'us/image' && prints "^$w8a8 of 200 correct"
+run 0 "$mico" eval "$net" --data data --scheme w8a8 --profile-layers --json
+same "$(json 'all(l["image_us"] > 0 for l in j["layers"]) and len([l for l in j["layers"] if l["macs"] > 0]) > 1')" True "--profile-layers"
+run 2 "$mico" eval "$net" --data data --scheme w8a8 --profile-layers --mode fp32 && silent && one_message
 [ "$(correct --scheme w8a8 --images 1)" -le 1 ] || complain "one image, more than one is right"
 
 # ---- the integer plan
